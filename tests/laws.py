@@ -1,0 +1,69 @@
+"""What every potential must obey, as functions of a model; a new model is covered by naming it in `MODELS`.
+
+Tolerances per dtype stand in one table; all laws are stated in float64, where nothing hides them.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor, nn
+
+from lampion.training.build import DataStatistics, build_model
+from lampion.training.config import ModelConfig
+from lampion.training.neighbors import neighbor_edges
+
+#: largest relative difference of two ways to compute one number
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 5e-5}
+CUTOFF = 4.0
+
+
+def potential(dtype: str = "float64", **settings: int) -> nn.Module:
+    """A random equivariant potential of two types."""
+    torch.manual_seed(3)
+    statistics = DataStatistics(["A", "B"], [-1.5, 0.7], 0.8, 12.0, {"A-A": 1.6, "A-B": 1.4, "B-B": 1.5})
+    config = ModelConfig(cutoff=CUTOFF, dtype=dtype, **{"channels": 6, "basis": 6, **settings})
+    return build_model(config, statistics).eval()
+
+
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "l0": lambda: potential(l_max=0),
+    "l1": lambda: potential(l_max=1),
+    "l2, one layer, four-body": lambda: potential(l_max=2, layers=1, body_order=4),
+    "l3, two-body": lambda: potential(l_max=3, body_order=2),
+    "l1, radial network, three layers": lambda: potential(l_max=1, layers=3, radial_width=8),
+}
+
+
+def crystal(n: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions, cell and types of a skewed periodic box of n³ displaced atoms."""
+    rng = np.random.default_rng(seed)
+    cell = 2.2 * n * (np.eye(3) + 0.08 * rng.normal(size=(3, 3)))
+    grid = np.stack(np.meshgrid(*[np.arange(n)] * 3), axis=-1).reshape(-1, 3)
+    fractional = (grid + 0.1 * rng.normal(size=grid.shape)) / n
+    return fractional @ cell, cell, rng.integers(0, 2, n**3)
+
+
+def energy_forces_virial(
+    model: nn.Module, positions: np.ndarray, cell: np.ndarray, types: np.ndarray, pbc: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Node energies (n,), forces (n, 3), virial (3, 3), from the gradients of the edge vectors."""
+    dtype = next(model.parameters()).dtype
+    index, vectors = neighbor_edges(positions, cell, np.full(3, pbc), CUTOFF)
+    edges, vectors = torch.from_numpy(index), torch.from_numpy(vectors).to(dtype).requires_grad_()
+    energies = model(torch.from_numpy(types), edges, vectors)
+    (gradient,) = torch.autograd.grad(energies.sum(), vectors)
+    forces = torch.zeros(len(types), 3, dtype=dtype).index_add(0, edges[0], gradient)
+    forces = forces.index_add(0, edges[1], -gradient)
+    return energies.detach(), forces, -(vectors.detach().T @ gradient)
+
+
+def energy(model: nn.Module, positions: np.ndarray, cell: np.ndarray, types: np.ndarray) -> float:
+    """Total energy."""
+    return float(energy_forces_virial(model, positions, cell, types)[0].sum())
+
+
+def random_orthogonal(seed: int, *, improper: bool) -> np.ndarray:
+    """A random rotation, or a rotation times the inversion."""
+    return Rotation.random(random_state=seed).as_matrix() * (-1 if improper else 1)

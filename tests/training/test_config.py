@@ -1,0 +1,68 @@
+"""Training configuration: defaults, overrides, and errors that name file, line and key."""
+
+from pathlib import Path
+
+import pytest
+
+from lampion.training.config import load_config
+from lampion.training.errors import ConfigError
+
+GOOD = "data:\n  file: a.h5\nmodel:\n  cutoff: 5.0\nepochs: 3\n"
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text: str) -> Path:
+        (tmp_path / "c.yaml").write_text(text)
+        return tmp_path / "c.yaml"
+
+    return write
+
+
+def test_values_defaults_and_overrides(config):
+    loaded = load_config(config(GOOD), ["model.channels=4", "loss.energy=[1, 100]", "optimizer.learning_rate=1e-3"])
+    assert loaded.model.cutoff == 5.0
+    assert loaded.model.channels == 4
+    assert loaded.loss.energy == (1.0, 100.0)
+    assert loaded.model.l_max == 1
+
+
+WRONG = {
+    "unknown section": (GOOD + "batchsize: 3\n", r"c\.yaml:6: batchsize: unknown key\. Did you mean batch_size\?"),
+    "unknown key": (
+        GOOD.replace("cutoff", "cutof"),
+        r"c\.yaml:4: model\.cutof: unknown key\. Did you mean model\.cutoff\?",
+    ),
+    "no guess": (GOOD + "xyzzy: 3\n", r"c\.yaml:6: xyzzy: unknown key\.$"),
+    "out of range": (GOOD.replace("5.0", "-1"), r"c\.yaml:4: model\.cutoff: Input should be greater than 0, got -1"),
+    "wrong type": (GOOD.replace("3", "many"), r"c\.yaml:5: epochs: Input should be a valid integer.*got 'many'"),
+    "missing": ("model:\n  cutoff: 5\n", "data is missing"),
+    "missing file key": ("data:\n  train: 0.5\n", r"data\.file is missing"),
+    "not yaml": ("data: [", "not valid YAML"),
+    "a list": ("- 1\n", "expected sections"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=list(WRONG))
+def test_problem_is_named_with_its_line(config, text, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(config(text))
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.cutoff", "expected key=value"),
+        ("epochs.x=1", "'epochs' is a value, not a section"),
+        ("model.chanels=1", r"model\.chanels: unknown key\. Did you mean model\.channels"),
+    ],
+)
+def test_wrong_override(config, override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(config(GOOD), [override])
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.yaml: no such file"):
+        load_config(tmp_path / "none.yaml")

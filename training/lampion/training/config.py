@@ -1,0 +1,155 @@
+"""Training configuration: YAML checked against typed models; an unknown key is an error with its line."""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lampion.training.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Section):
+    """Which frames to learn from."""
+
+    file: str = Field(description="labelled frames: HDF5 of `lampion data convert`, or extended XYZ with REF_ keys")
+    train: float = Field(0.8, gt=0, lt=1, description="share of the frames to train on")
+    valid: float = Field(0.1, gt=0, lt=1, description="share of the frames that choose the best weights")
+    split_seed: int | None = Field(
+        None, description="seed of a random split; none: train, valid and test follow each other in the file"
+    )
+
+
+class ModelConfig(_Section):
+    """The equivariant potential."""
+
+    cutoff: float = Field(6.5, gt=0, description="range of one message, Å")
+    l_max: int = Field(1, ge=0, le=3, description="largest degree of the features")
+    channels: int = Field(16, ge=1, description="channels per degree")
+    layers: int = Field(2, ge=1, description="rounds of message passing")
+    body_order: int = Field(3, ge=2, le=4, description="bodies coupled within one layer")
+    basis: int = Field(10, ge=1, description="radial basis functions")
+    radial_width: int = Field(0, ge=0, description="hidden width of the radial network, 0 for a linear map")
+    readout_width: int = Field(16, ge=1, description="hidden width of the energy readout")
+    dtype: Literal["float32", "float64"] = "float32"
+
+
+class LossConfig(_Section):
+    """Weights of the mean squared errors, each in units of the data's own force scale.
+
+    A weight [a, b] moves from a to b geometrically over the training.
+    """
+
+    energy: float | tuple[float, float] = Field(1.0, description="of the energy per atom")
+    forces: float | tuple[float, float] = Field(1.0, description="of the force components")
+    stress: float | tuple[float, float] = Field(0.0, description="of stress x volume per atom; 0 ignores the stress")
+
+
+class OptimizerConfig(_Section):
+    """AdamW, its schedule and what surrounds it."""
+
+    learning_rate: float = Field(0.01, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    amsgrad: bool = False
+    clip: float = Field(10.0, gt=0, description="largest norm of the gradient")
+    ema: float = Field(0.99, ge=0, lt=1, description="decay of the averaged weights, which are the ones exported")
+    warmup_steps: int = Field(50, ge=0)
+    schedule: Literal["cosine", "exponential", "plateau", "constant"] = "cosine"
+    final_factor: float = Field(0.005, gt=0, le=1, description="learning rate at the end, as a share of the first")
+    plateau_patience: int = Field(10, ge=1, description="epochs without improvement before `plateau` halves the rate")
+
+
+class TrainConfig(_Section):
+    """A whole training run; a file of this shape is the complete record of it."""
+
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(1, ge=1, description="frames per step")
+    patience: int = Field(0, ge=0, description="stop after that many epochs without improvement; 0: never")
+    checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
+    seed: int = 1
+    threads: int | None = Field(None, ge=1, description="CPU threads; none: what torch chooses")
+
+
+def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
+    """Read a YAML training configuration.
+
+    Args:
+        path: YAML file.
+        overrides: `section.key=value` texts that replace values of the file (the `--set` option).
+
+    Raises:
+        ConfigError: file, line and key of the first problem, with a suggestion for a misspelt key.
+    """
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file")
+    text = path.read_text()
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected sections such as `data:` and `model:`")
+    for override in overrides or []:
+        _apply(values, override)
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, path, text)) from None
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    name, separator, value = override.partition("=")
+    if not separator:
+        raise ConfigError(f"--set {override}: expected key=value, for instance --set optimizer.learning_rate=0.005")
+    *sections, key = name.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override}: '{section}' is a value, not a section")
+    values[key] = yaml.safe_load(value)
+
+
+def _explain(error: ValidationError, path: Path, text: str) -> str:
+    """First problem of a validation error as `file:line key: what is wrong`."""
+    problem = error.errors()[0]
+    # pydantic appends the members of a union it tried ("float", "tuple[float, float]") to the keys
+    location = [part for part in problem["loc"] if isinstance(part, str) and not part.startswith(("float", "tuple"))]
+    name = ".".join(location)
+    line = _line_of(text, location)
+    where = f"{path}:{line}" if line else str(path)
+    if problem["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(location[-1], _known_keys(location[:-1]), n=1, cutoff=0.5)
+        hint = f" Did you mean {'.'.join([*location[:-1], close[0]])}?" if close else ""
+        return f"{where}: {name}: unknown key.{hint}"
+    if problem["type"] == "missing":
+        return f"{where}: {name} is missing"
+    return f"{where}: {name}: {problem['msg']}, got {problem['input']!r}"
+
+
+def _known_keys(sections: list[str]) -> list[str]:
+    model: Any = TrainConfig
+    for section in sections:
+        model = model.model_fields[section].annotation
+    return list(model.model_fields)
+
+
+def _line_of(text: str, location: list[str]) -> int | None:
+    """Line of a key in the YAML text, found by walking the parsed nodes."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = None
+    for part in location:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        match = next(((key, value) for key, value in pairs if key.value == part), None)
+        if match is None:
+            return line
+        line, node = match[0].start_mark.line + 1, match[1]
+    return line

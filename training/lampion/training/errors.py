@@ -1,0 +1,19 @@
+"""Errors a user can cause; the command line prints their text and exits with their code."""
+
+
+class ConfigError(ValueError):
+    """A configuration or an argument that cannot be used."""
+
+    exit_code = 2
+
+
+class DataError(ValueError):
+    """Labelled data that is damaged, inconsistent or in the wrong units."""
+
+    exit_code = 3
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read or does not belong to this run."""
+
+    exit_code = 3

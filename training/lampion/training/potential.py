@@ -1,0 +1,187 @@
+"""The default potential: an equivariant message-passing network with many-body products."""
+
+import torch
+from torch import Tensor, nn
+
+from lampion.training import so3
+from lampion.training.interaction import EdgeSum
+from lampion.training.radial import RadialFunctions
+from lampion.training.update import DegreeLinear, Product
+
+
+class Layer(nn.Module):
+    """One round of message passing: edge sum, products, update of the state, energy readout.
+
+    Args:
+        l_max: largest degree of the state it makes.
+        l_sender: largest degree of the state it receives (0 in the first layer: only the embedding exists).
+        n_channels: channels per degree.
+        n_types: number of atom types.
+        n_basis: radial basis functions.
+        radial_width: hidden width of the radial network, 0 for a linear map.
+        cutoff: Å.
+        contact: shortest distance expected, Å: where the radial functions have their resolution.
+        body_order: number of bodies per layer, 2 (no product) to 4.
+        n_neighbors: average number of neighbours, to keep sums near unit size.
+        readout_width: hidden width of the energy readout.
+    """
+
+    def __init__(
+        self,
+        *,
+        l_max: int,
+        l_sender: int,
+        n_channels: int,
+        n_types: int,
+        n_basis: int,
+        radial_width: int,
+        cutoff: float,
+        contact: float,
+        body_order: int,
+        n_neighbors: float,
+        readout_width: int,
+    ) -> None:
+        super().__init__()
+        self.l_max = l_max
+        self.edge_sum = EdgeSum(l_max, l_sender, n_channels)
+        self.radial = RadialFunctions(
+            n_basis, self.edge_sum.n_functions, cutoff=cutoff, contact=contact, hidden=radial_width
+        )
+        self.mix = DegreeLinear(l_max, n_channels, n_channels)
+        self.products = nn.ModuleList([Product(l_max, n_channels) for _ in range(body_order - 2)])
+        self.order_scale = nn.Parameter(torch.ones(n_types, body_order - 1, n_channels))
+        self.update = DegreeLinear(l_max, n_channels, n_channels)
+        self.residual = DegreeLinear(l_sender, n_channels, n_channels)
+        self.readout_linear = nn.Linear(n_channels, 1, bias=False)
+        self.readout_hidden = nn.Linear(n_channels, readout_width)
+        self.readout_out = nn.Linear(readout_width, 1, bias=False)
+        with torch.no_grad():  # start near the mean energy of the data: a random offset takes epochs to unlearn
+            self.readout_linear.weight.mul_(0.1)
+            self.readout_out.weight.mul_(0.1)
+        self.register_buffer("sum_scale", torch.tensor(n_neighbors**-0.5))
+
+    def forward(
+        self,
+        n_centers: int,
+        types: Tensor,
+        state: Tensor,
+        edge_index: Tensor,
+        distances: Tensor,
+        harmonics: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """New state (n_centers, (l_max+1)², C) and this layer's energies (n_centers,), before scaling."""
+        summed = self.edge_sum(self.radial(distances), harmonics, state, edge_index, n_centers)
+        first = self.mix(summed * self.sum_scale)
+        scale = self.order_scale.index_select(0, types[:n_centers])
+        power = first
+        total = first * scale[:, 0].unsqueeze(1)
+        for order, product in enumerate(self.products):
+            power = product(power, first)
+            total = total + power * scale[:, order + 1].unsqueeze(1)
+        new = self.update(total)
+        old = self.residual(state[:n_centers])
+        new = torch.cat([new[:, : old.shape[1]] + old, new[:, old.shape[1] :]], dim=1)
+        scalars = new[:, 0]
+        hidden = torch.nn.functional.silu(self.readout_hidden(scalars))
+        return new, (self.readout_linear(scalars) + self.readout_out(hidden)).squeeze(-1)
+
+
+class EquivariantPotential(nn.Module):
+    """E = Σ_i [ shift(type_i) + scale Σ_k readout_k(state_i^k) ], state^k equivariant of degrees 0..l_max.
+
+    Obeys the model contract: `forward` for a whole graph, `embed` and `layer` for exchange between MPI ranks.
+
+    Args:
+        n_types: number of atom types.
+        cutoff: Å.
+        contact: shortest distance expected, Å: where the radial functions have their resolution.
+        l_max: largest degree, 0..3.
+        n_channels: channels per degree.
+        n_layers: rounds of message passing.
+        n_basis, radial_width, body_order, readout_width: see `Layer`.
+        n_neighbors: average number of neighbours within the cutoff in the training data.
+        shift: (n_types,) energy per atom, eV.
+        scale: energy scale, eV.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        *,
+        n_types: int,
+        cutoff: float,
+        contact: float,
+        l_max: int,
+        n_channels: int,
+        n_layers: int,
+        n_basis: int,
+        radial_width: int,
+        body_order: int,
+        readout_width: int,
+        n_neighbors: float,
+        shift: Tensor,
+        scale: float,
+    ) -> None:
+        super().__init__()
+        self.l_max = l_max
+        self.n_layers = n_layers
+        self.embedding = nn.Embedding(n_types, n_channels)
+        self.layers = nn.ModuleList(
+            [
+                Layer(
+                    l_max=l_max,
+                    l_sender=l_max if index > 0 else 0,
+                    n_channels=n_channels,
+                    n_types=n_types,
+                    n_basis=n_basis,
+                    radial_width=radial_width,
+                    cutoff=cutoff,
+                    contact=contact,
+                    body_order=body_order,
+                    n_neighbors=n_neighbors,
+                    readout_width=readout_width,
+                )
+                for index in range(n_layers)
+            ]
+        )
+        dtype = torch.get_default_dtype()
+        self.register_buffer("shift", shift.to(dtype))
+        self.register_buffer("scale", torch.tensor(scale, dtype=dtype))
+
+    def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
+        """Node energies (n_nodes,), eV; arguments as in `keys`."""
+        distances, harmonics = self._geometry(edge_vectors)
+        n_nodes = types.shape[0]
+        state = self.embed(types)
+        energies = self.shift.index_select(0, types)
+        for layer in self.layers:
+            state, energy = layer(n_nodes, types, state, edge_index, distances, harmonics)
+            energies = energies + self.scale * energy
+        return energies
+
+    @torch.jit.export
+    def embed(self, types: Tensor) -> Tensor:
+        """State before the first layer, (n_nodes, 1, C): one learned vector per type."""
+        return self.embedding(types).unsqueeze(1)
+
+    @torch.jit.export
+    def layer(
+        self, k: int, n_centers: int, types: Tensor, state: Tensor, edge_index: Tensor, edge_vectors: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """State (n_centers, (l_max+1)², C) after layer k and its share of the node energies (n_centers,), eV."""
+        distances, harmonics = self._geometry(edge_vectors)
+        energies = torch.zeros([n_centers], dtype=edge_vectors.dtype, device=edge_vectors.device)
+        if k == 0:
+            energies = energies + self.shift.index_select(0, types[:n_centers])
+        new = state
+        for index, layer in enumerate(self.layers):
+            if index == k:
+                new, energy = layer(n_centers, types, state, edge_index, distances, harmonics)
+                energies = energies + self.scale * energy
+        return new, energies
+
+    def _geometry(self, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
+        distances = torch.linalg.vector_norm(edge_vectors, dim=-1)
+        return distances, so3.spherical_harmonics(self.l_max, edge_vectors / distances.unsqueeze(-1))

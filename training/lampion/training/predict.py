@@ -1,0 +1,43 @@
+"""Energy, forces and stress of a batch from a model that obeys the contract."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lampion.training.graphs import Graph
+
+
+class Prediction(NamedTuple):
+    """Model output for a batch.
+
+    Attributes:
+        energy: (n_frames,) eV, summed in float64.
+        forces: (n_nodes, 3) eV/Å.
+        virial: (n_frames, 3, 3) eV.
+    """
+
+    energy: Tensor
+    forces: Tensor
+    virial: Tensor
+
+
+def predict(model: nn.Module, graph: Graph, *, create_graph: bool = False) -> Prediction:
+    """Evaluate a model and differentiate its energy with respect to the edge vectors.
+
+    With g = ∂E/∂r_ij of edge i <- j, r_ij = r_j - r_i: F_i += g, F_j -= g, and W = Σ r_ij ⊗ f_ij with f_ij = -g.
+
+    Args:
+        model: `forward(types, edge_index, edge_vectors) -> node_energies`.
+        graph: one or several frames.
+        create_graph: keep the graph, so that a loss on the forces can be differentiated.
+    """
+    vectors = graph.edge_vectors.detach().requires_grad_()
+    node_energies = model(graph.types, graph.edge_index, vectors)
+    (gradient,) = torch.autograd.grad(node_energies.sum(), vectors, create_graph=create_graph)
+    center, neighbor = graph.edge_index.unbind(0)
+    forces = torch.zeros_like(graph.forces).index_add(0, center, gradient).index_add(0, neighbor, -gradient)
+    pair_virial = -graph.edge_vectors.unsqueeze(2) * gradient.unsqueeze(1)
+    virial = torch.zeros_like(graph.stress).index_add(0, graph.frame_of_node[center], pair_virial)
+    energy = torch.zeros_like(graph.energy).index_add(0, graph.frame_of_node, node_energies.to(graph.energy.dtype))
+    return Prediction(energy, forces, virial)

@@ -1,0 +1,28 @@
+"""SIGTERM and Ctrl-C as a request that the loop honours between two steps."""
+
+import signal
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class StopRequest:
+    """Context in which the first SIGTERM or SIGINT sets `requested`; a second one acts as usual."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopRequest":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._previous[number] = signal.signal(number, self._request)
+        return self
+
+    def _request(self, number: int, _frame: FrameType | None) -> None:
+        self.requested = True
+        signal.signal(number, self._previous[number])
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
