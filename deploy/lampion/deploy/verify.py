@@ -1,0 +1,146 @@
+"""Checks a model must pass before its file is written."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lampion.training.frames import Floats, Ints
+from lampion.training.neighbors import neighbor_edges
+
+SIZES = (1, 2, 17, 60)
+NEIGHBORS = 20
+#: Largest relative difference allowed between two ways to compute the same number, per dtype.
+TOLERANCE = {torch.float32: 5e-5, torch.float64: 1e-10}
+FINITE_DIFFERENCE_TOLERANCE = 1e-6  # relative to the largest force, float64, step 1e-4 Å
+
+
+class ExportError(ValueError):
+    """The model failed a check, so no file was written."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Random atoms in a periodic box: positions (n, 3) Å, cell (3, 3) Å, types (n,)."""
+
+    positions: Floats
+    cell: Floats
+    types: Ints
+
+    def edges(self, cutoff: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """edge_index and edge_vectors of this configuration."""
+        index, vectors = neighbor_edges(self.positions, self.cell, np.ones(3, dtype=bool), cutoff)
+        return torch.from_numpy(index), torch.from_numpy(vectors).to(dtype)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check and the largest relative difference it found."""
+
+    name: str
+    difference: float
+    tolerance: float
+
+
+def random_configuration(n_atoms: int, cutoff: float, n_types: int, seed: int) -> Configuration:
+    """Atoms on a distorted lattice in a skewed periodic box, about 20 neighbours each."""
+    rng = np.random.default_rng(seed)
+    spacing = cutoff * (4.18879 / NEIGHBORS) ** (1 / 3)
+    sites = int(np.ceil(n_atoms ** (1 / 3)))
+    grid = np.stack(np.meshgrid(*[np.arange(sites)] * 3), axis=-1).reshape(-1, 3)[:n_atoms]
+    cell = sites * spacing * (np.eye(3) + 0.05 * rng.normal(size=(3, 3)))
+    fractional = (grid + 0.12 * rng.normal(size=grid.shape)) / sites
+    return Configuration(fractional @ cell, cell, rng.integers(0, n_types, n_atoms))
+
+
+def verify(eager: nn.Module, scripted: torch.jit.ScriptModule, cutoff: float, n_types: int) -> list[Check]:
+    """Compare the scripted model with the eager one and both with the definition of a force.
+
+    On random configurations of several sizes: energies, edge gradients (forces) and virials scripted against eager;
+    layer by layer against the whole; and F = -∂E/∂r against central differences of the energy in float64.
+
+    Raises:
+        ExportError: a difference beyond its tolerance, named with its number.
+    """
+    dtype = next(eager.parameters()).dtype
+    checks = []
+    for seed, size in enumerate(SIZES):
+        atoms = random_configuration(size, cutoff, n_types, seed)
+        checks += _scripted_is_eager(eager, scripted, atoms, cutoff, dtype)
+        if hasattr(scripted, "embed") and hasattr(scripted, "layer"):
+            checks.append(_layers_are_whole(scripted, eager.n_layers, atoms, cutoff, dtype))  # type: ignore[arg-type]
+    checks.append(_force_is_gradient(eager, random_configuration(17, cutoff, n_types, 99), cutoff))
+    for check in checks:
+        if not check.difference <= check.tolerance:  # also catches NaN
+            raise ExportError(
+                f"{check.name}: relative difference {check.difference:.2e}, allowed {check.tolerance:.0e}; "
+                "no model file was written"
+            )
+    return checks
+
+
+def _energies_and_gradient(model: nn.Module, types: Tensor, edges: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+    vectors = vectors.clone().requires_grad_()
+    energies = model(types, edges, vectors)
+    (gradient,) = torch.autograd.grad(energies.sum(), vectors)
+    return energies.detach(), gradient
+
+
+def _relative(found: Tensor, expected: Tensor) -> float:
+    if expected.numel() == 0:
+        return 0.0
+    return float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-3))
+
+
+def _scripted_is_eager(
+    eager: nn.Module, scripted: nn.Module, atoms: Configuration, cutoff: float, dtype: torch.dtype
+) -> list[Check]:
+    types = torch.from_numpy(atoms.types)
+    edges, vectors = atoms.edges(cutoff, dtype)
+    energy, gradient = _energies_and_gradient(eager, types, edges, vectors)
+    energy_scripted, gradient_scripted = _energies_and_gradient(scripted, types, edges, vectors)
+    label = f"scripted = eager, {len(types)} atoms"
+    return [
+        Check(f"{label}, energies", _relative(energy_scripted, energy), TOLERANCE[dtype]),
+        Check(f"{label}, forces", _relative(gradient_scripted, gradient), TOLERANCE[dtype]),
+        Check(f"{label}, virial", _relative(vectors.T @ gradient_scripted, vectors.T @ gradient), TOLERANCE[dtype]),
+    ]
+
+
+def _layers_are_whole(
+    scripted: torch.jit.ScriptModule, n_layers: int, atoms: Configuration, cutoff: float, dtype: torch.dtype
+) -> Check:
+    types = torch.from_numpy(atoms.types)
+    edges, vectors = atoms.edges(cutoff, dtype)
+    state = scripted.embed(types)
+    total = torch.zeros(len(types), dtype=dtype)
+    for k in range(n_layers):
+        state, energies = scripted.layer(k, len(types), types, state, edges, vectors)
+        total = total + energies
+    whole = scripted(types, edges, vectors)
+    return Check(f"layers = whole, {len(types)} atoms", _relative(total.detach(), whole.detach()), TOLERANCE[dtype])
+
+
+def _force_is_gradient(eager: nn.Module, atoms: Configuration, cutoff: float, step: float = 1e-4) -> Check:
+    """Forces from edge gradients against central differences over atom displacements, in float64."""
+    import copy
+
+    model = copy.deepcopy(eager).double()
+    types = torch.from_numpy(atoms.types)
+    edges, vectors = atoms.edges(cutoff, torch.float64)
+    _, gradient = _energies_and_gradient(model, types, edges, vectors)
+    forces = torch.zeros(len(types), 3, dtype=torch.float64)
+    forces = forces.index_add(0, edges[0], gradient).index_add(0, edges[1], -gradient)
+    numeric = torch.zeros_like(forces)
+    for atom, axis in [(a, x) for a in range(3) for x in range(3)]:
+        energies = []
+        for sign in (1, -1):
+            moved = atoms.positions.copy()
+            moved[atom, axis] += sign * step
+            displaced = Configuration(moved, atoms.cell, atoms.types)
+            energies.append(float(model(types, *displaced.edges(cutoff, torch.float64)).detach().sum()))
+        numeric[atom, axis] = -(energies[0] - energies[1]) / (2 * step)
+    return Check("F = -dE/dr", _relative(forces[:3], numeric[:3]), FINITE_DIFFERENCE_TOLERANCE)

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The line between the two shared objects: lampionplugin.so (LAMMPS, no torch) calls what
+// liblampionmodel.so (torch, no LAMMPS) implements. Lengths and energies are the model's.
+// Every function throws std::runtime_error with one sentence for the user.
+
+#ifndef LAMPION_MODEL_H
+#define LAMPION_MODEL_H
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace lampion {
+
+/// A neighbour graph; the memory belongs to the caller.
+struct GraphView {
+  int64_t n_centers;            ///< rows 0 .. n_centers-1 are the atoms whose energy is asked for
+  int64_t n_nodes;              ///< centers first, then atoms that only send
+  int64_t n_edges;
+  const int64_t *types;         ///< (n_nodes,) index into type_names
+  const int64_t *edge_index;    ///< (2, n_edges) row 0 = i (receives), row 1 = j
+  const void *edge_vectors;     ///< (n_edges, 3) r_j - r_i, in the model's dtype
+};
+
+/// What a model returns; the memory belongs to the model until its next call.
+struct Result {
+  const double *node_energies;    ///< (n_centers,)
+  const double *gradient;         ///< (n_edges, 3) dE/d(edge_vector), E = sum of node_energies
+};
+
+/// Moves rows between the ranks that hold copies of the same atom. Collective over the ranks.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  /// (n_nodes, width): owners' rows are written to their ghosts.
+  virtual void forward(double *rows, int width) = 0;
+  /// (n_nodes, width): ghosts' rows are added to their owners'.
+  virtual void reverse(double *rows, int width) = 0;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+  /// True if the model has `embed` and `layer` beside `forward`.
+  virtual bool layered() const = 0;
+  /// Largest number of reals in the state of a node; 0 if not layered.
+  virtual int state_width() const = 0;
+  /// One call of `forward`; with n_nodes > n_centers the surplus energies are not summed.
+  virtual Result evaluate(const GraphView &) = 0;
+  /// `embed`, then `layer` 0 .. n_layers-1 with ghosts' states exchanged before each but the first.
+  virtual Result evaluate_by_layers(const GraphView &, Exchange &) = 0;
+};
+
+class ModelLibrary {
+ public:
+  virtual ~ModelLibrary() = default;
+  /// Text of `lampion.json` inside the file; nothing of the file is executed.
+  virtual std::string read_manifest(const std::string &path) = 0;
+  /// `dtype` is "float32" or "float64". One atom without neighbours is computed as a check.
+  virtual std::unique_ptr<Model> load(const std::string &path, const std::string &dtype,
+                                      int n_layers, int n_types, int n_threads) = 0;
+};
+}    // namespace lampion
+
+/// The one symbol of liblampionmodel.so. Throws if the torch beside it is not the one it was made for.
+extern "C" lampion::ModelLibrary *lampion_model_library();
+
+#endif
