@@ -1,0 +1,37 @@
+# make demo: install and run the argon study. make test: install and run the tests. Both reuse what is there.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SOURCES := pyproject.toml $(shell find deploy/plugin -type f)
+
+.PHONY: demo test lint install clean
+
+demo: install
+	$(BIN)/lampion study argon
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy training deploy/lampion analysis/lampion pipeline/lampion
+	$(BIN)/lint-imports
+
+install: $(INSTALLED)
+
+# torch first and exactly: any range would let pip take a newer one, with gigabytes of CUDA libraries.
+# No build isolation: the plugin is compiled against the torch and LAMMPS it will be loaded beside.
+$(INSTALLED): $(SOURCES)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || \
+		{ echo "Lampion needs Python 3.11 or newer; found $$($(PYTHON) --version). Try: make PYTHON=/path/to/python3.11"; exit 1; }
+	@command -v g++ > /dev/null || { echo "Lampion compiles a LAMMPS plugin and needs g++: apt install g++"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
+		{ echo "Python cannot make a virtual environment: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+	$(BIN)/python -m pip install --quiet torch==2.13.0 'lammps[mpi]==2025.7.22.4.0' 'scikit-build-core>=1.0' cmake ninja
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
+	@touch $(INSTALLED)
+
+clean:
+	rm -rf $(VENV) build runs

@@ -1,0 +1,265 @@
+"""The `lampion` command: one verb per step of the flow, each names the file it leaves on its last line."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lampion.pipeline import cli_data
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Machine-learned potentials that hold in production molecular dynamics: "
+    "generate -> data -> train -> evaluate -> export -> lmp -> analyze.",
+)
+app.add_typer(cli_data.app, name="data")
+
+Out = Annotated[Path, typer.Option("-o", "--out", help="Folder or file to write.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+Variables = Annotated[
+    list[str], typer.Option("--var", help="LAMMPS variable as name=value; may be repeated.", metavar="NAME=VALUE")
+]
+Sets = Annotated[
+    list[str],
+    typer.Option("--set", help="Replace a value of the config, e.g. --set model.cutoff=6.", metavar="KEY=VALUE"),
+]
+Ranks = Annotated[int, typer.Option("--ranks", help="MPI processes.", min=1)]
+Threads = Annotated[int, typer.Option("--threads", help="Threads per process.", min=1)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+@app.command()
+def generate(
+    script: Annotated[Path, typer.Argument(help="LAMMPS input that writes a dump and a log, e.g. reference.in")],
+    out: Out = Path("reference"),
+    var: Variables = [],  # noqa: B006 - typer copies it
+    types: Annotated[str | None, typer.Option(help="Elements of types 1, 2, ..., e.g. 'C H O'.")] = None,
+    ranks: Ranks = 1,
+    threads: Threads = 1,
+    force: Force = False,
+) -> None:
+    """Run a reference input in lmp and turn its dump and log into checked, labelled frames."""
+    from lampion.pipeline import work
+
+    result = work.simulate(script, out, _variables(var), ranks=ranks, threads=threads, force=force)
+    frames = out / "frames.h5"
+    summary = work.convert(work.the_dump(out), result.log, frames, types=types.split() if types else None, units=None)
+    cli_data.show(summary)
+    print(frames)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML training configuration")],
+    data: Annotated[Path | None, typer.Argument(help="Labelled frames, in place of data.file")] = None,
+    out: Out = Path("train"),
+    restart: Annotated[str, typer.Option(help="`auto` continues an interrupted training, `never` does not.")] = "never",
+    sets: Sets = [],  # noqa: B006
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check config and data, train nothing.")] = False,
+) -> None:
+    """Train a potential; leaves best.ckpt, checkpoints, metrics.jsonl and the unseen test frames."""
+    from lampion.pipeline import work
+
+    _one_of("--restart", restart, ("auto", "never"))
+    if dry_run:
+        print(work.describe_training(config, data, sets))
+        return
+    print(work.train(config, out, data=data, restart=restart == "auto", overrides=sets))
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, e.g. train/best.ckpt")],
+    out: Out = Path("model.pt"),
+    force: Force = False,
+) -> None:
+    """Verify a trained model and write the file that `pair_style lampion` reads."""
+    from lampion.deploy.export import export_checkpoint
+
+    _keep(out, force)
+    checks = export_checkpoint(checkpoint, out)
+    worst = max(checks, key=lambda check: check.difference / check.tolerance)
+    print(f"{len(checks)} checks passed; closest to its limit: {worst.name}, {worst.difference:.1e}")
+    print(out)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model file")],
+    data: Annotated[Path, typer.Argument(help="Labelled frames (.h5 or extended XYZ)")],
+    parity: Annotated[Path | None, typer.Option(help="Also write labels and predictions to this .npz")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Errors of a model file on labelled frames."""
+    from lampion.pipeline import work
+
+    errors = work.evaluate_model(model, data, parity)
+    if as_json:
+        print(json.dumps(errors))
+        return
+    for name, value in errors.items():
+        print(f"{name:28s} {value:.4g}")
+    if parity:
+        print(parity)
+
+
+@app.command()
+def run(
+    script: Annotated[Path, typer.Argument(help="LAMMPS input")],
+    out: Out = Path("run"),
+    var: Variables = [],  # noqa: B006
+    ranks: Ranks = 1,
+    threads: Threads = 1,
+    force: Force = False,
+) -> None:
+    """Run an input in the real lmp, pass signals on, and say how it ended."""
+    from lampion.pipeline import work
+
+    result = work.simulate(script, out, _variables(var), ranks=ranks, threads=threads, force=force)
+    print(f"{result.ending.kind}: step {result.ending.last_step}, {result.seconds:.1f} s")
+    print(out / "run.json")
+
+
+@app.command()
+def analyze(
+    run_folder: Annotated[Path, typer.Argument(help="Folder with log.lammps and a dump", metavar="RUN")],
+    reference: Annotated[Path | None, typer.Option(help="Folder of the same run with the reference potential")] = None,
+    timesteps: Annotated[
+        list[Path], typer.Option("--timestep-run", help="Run at another time step, for the dt² law; repeat")
+    ] = [],  # noqa: B006
+    types: Annotated[str | None, typer.Option(help="Elements of types 1, 2, ... if the dump does not say")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write to; default: the run's")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a run: drift, structure, diffusion, fragments; writes analysis.json and report.html."""
+    from lampion.analysis import Options, analyze_run, write_analysis, write_report
+
+    options = Options(elements=tuple(types.split()) if types else None)
+    analysis = analyze_run(run_folder, reference, timestep_runs=timesteps, options=options)
+    folder = out or run_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    write_analysis(analysis, folder / "analysis.json")
+    write_report(analysis, folder / "report.html")
+    if as_json:
+        print(json.dumps(analysis, ensure_ascii=False))
+        return
+    _print_verdict(analysis)
+    print(folder / "report.html")
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="Shipped study (argon), or the path of a study file")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; default: runs/NAME")] = None,
+    sets: Sets = [],  # noqa: B006
+) -> None:
+    """Run a study from reference data to verdict; continues where it stopped and skips what is up to date."""
+    from lampion.pipeline.stages import StageRecord, run_stages
+    from lampion.pipeline.study import Study
+    from lampion.pipeline.study_config import find_study
+
+    files = find_study(name, sets)
+    folder = out or Path("runs") / files.config.system
+    folder.mkdir(parents=True, exist_ok=True)
+    record = StageRecord(folder / "stages.json")
+    steps = Study(files, folder)
+    run_stages(steps.stages(), record, lambda text: print(text, flush=True))
+    _print_verdict(steps.conclude(record))
+    print(folder / "report.html")
+
+
+@app.command()
+def inputs(
+    system: Annotated[str | None, typer.Argument(help="System, e.g. argon; without it, the list")] = None,
+    out: Out = Path(),
+    force: Force = False,
+) -> None:
+    """Copy the shipped LAMMPS inputs, training config and study of a system for editing."""
+    from lampion.pipeline.shipped import copy_inputs, systems
+
+    if system is None:
+        print("\n".join(systems()))
+        return
+    for path in copy_inputs(system, out, force=force):
+        print(path)
+
+
+@app.command()
+def info(
+    model: Annotated[Path, typer.Argument(help="Model file")],
+    as_json: AsJson = False,
+) -> None:
+    """What a model file says of itself; nothing in it is executed."""
+    from lampion.deploy.modelfile import read_manifest
+
+    manifest = asdict(read_manifest(model))
+    if as_json:
+        print(json.dumps(manifest, ensure_ascii=False))
+        return
+    for key, value in manifest.items():
+        if key != "references":
+            print(f"{key:12s} {value}")
+    print("references", *manifest["references"], sep="\n  ")
+
+
+@app.command()
+def doctor() -> None:
+    """Check Python, torch, LAMMPS, MPI and the plugin, down to one step of lmp; names cause and cure."""
+    from lampion.pipeline.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.found}")
+        if not finding.ok:
+            print(f"     expected {finding.expected}. {finding.cause} {finding.cure}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(5)
+
+
+def _variables(texts: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    for name, separator, _ in pairs:
+        if not separator:
+            raise typer.BadParameter(f"expected NAME=VALUE, got '{name}'", param_hint="--var")
+    return {name: value for name, _, value in pairs}
+
+
+def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise typer.BadParameter(f"'{value}' is not one of {', '.join(allowed)}", param_hint=option)
+
+
+def _keep(path: Path, force: bool) -> None:
+    if path.exists() and not force:
+        raise typer.BadParameter(f"{path} exists; overwrite it with --force", param_hint="--out")
+
+
+def _print_verdict(analysis: dict[str, object]) -> None:
+    from lampion.analysis import verdict_table
+
+    table = Table("", "learned", "reference", "criterion", "verdict")
+    for row in verdict_table(analysis):
+        verdict = {True: "[green]pass[/]", False: "[red]FAIL[/]", None: ""}[row.passed]
+        table.add_row(row.name, row.learned, row.reference, row.criterion, verdict)
+    Console().print(table)
+
+
+def main() -> None:
+    """Entry point: errors a user can cause end as one sentence and their exit code."""
+    try:
+        app(prog_name="lampion")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        code = getattr(error, "exit_code", None)
+        if code is None:
+            raise
+        print(f"lampion: {error}", file=sys.stderr)
+        sys.exit(code)

@@ -1,0 +1,157 @@
+"""The verbs as functions: each takes files and leaves files. The command line and the studies both call these."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lampion.pipeline.progress import task
+from lampion.pipeline.runner import RunResult, run_lammps
+from lampion.training.files import atomic_path
+from lampion.training.frames import Frames
+from lampion.training.hdf5 import write_hdf5
+from lampion.training.lammps_labels import read_lammps
+from lampion.training.summary import Summary, require_sane
+
+Variables = Mapping[str, str | float]
+
+
+class RunFailedError(ValueError):
+    """LAMMPS ran and did not end as it should."""
+
+    exit_code = 4
+
+
+def simulate(
+    script: Path, folder: Path, variables: Variables, *, ranks: int = 1, threads: int = 1, force: bool = False
+) -> RunResult:
+    """Run `lmp` on an input with progress.
+
+    Raises:
+        RunFailedError: the run did not complete; says how it ended.
+        RunError: see `runner.run_lammps`.
+    """
+    with task(f"lmp {script.name} in {folder}") as shown:
+
+        def progress(step: int, last: int | None) -> None:
+            if last:
+                shown.update(step, last, "steps")
+
+        result = run_lammps(
+            script, folder=folder, variables=variables, ranks=ranks, threads=threads, progress=progress, force=force
+        )
+    if result.ending.kind != "complete":
+        raise RunFailedError(f"{folder}: run ended: {result.ending.kind}: {result.ending.reason}")
+    return result
+
+
+def the_dump(folder: Path) -> Path:
+    """The one dump of a run folder.
+
+    Raises:
+        RunFailedError: none or several.
+    """
+    dumps = [*folder.glob("*.dump"), *folder.glob("*.dump.gz")]
+    if len(dumps) != 1:
+        raise RunFailedError(f"{folder}: expected one *.dump, found {len(dumps)}: {', '.join(d.name for d in dumps)}")
+    return dumps[0]
+
+
+def convert(dump: Path, log: Path, output: Path, *, types: list[str] | None, units: str | None) -> Summary:
+    """Labels of a LAMMPS run -> packed frames; refuses what cannot be trained on."""
+    frames = read_lammps(dump, log, type_names=types, units=units)
+    return write_checked(frames, output, str(dump))
+
+
+def write_checked(frames: Frames, output: Path, origin: str) -> Summary:
+    """Check frames and write them as HDF5 or, by suffix, extended XYZ."""
+    from lampion.training.extxyz import write_extxyz
+
+    summary = require_sane(frames, origin)
+    (write_extxyz if output.suffix in (".xyz", ".extxyz") else write_hdf5)(frames, output)
+    return summary
+
+
+def evaluate_model(model: Path, data: Path, parity: Path | None = None) -> dict[str, float]:
+    """Errors of a model file on labelled frames; optionally the numbers behind a parity plot.
+
+    Raises:
+        DataError: the frames hold elements the model does not know.
+    """
+    import torch
+
+    from lampion.deploy.modelfile import load_model
+    from lampion.training.data import read_frames
+    from lampion.training.evaluate import evaluate
+    from lampion.training.graphs import build_graphs
+
+    module, manifest = load_model(model)
+    frames = with_types_of(read_frames(data), manifest.type_names, str(data))
+    dtype = torch.float64 if manifest.dtype == "float64" else torch.float32
+    found = evaluate(module, build_graphs(frames, manifest.cutoff, dtype))
+    if parity:
+        arrays = {name: getattr(found, name) for name in found.__dataclass_fields__}
+        with atomic_path(parity) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, **arrays)
+    return found.errors
+
+
+def with_types_of(frames: Frames, type_names: tuple[str, ...], origin: str) -> Frames:
+    """The same frames with types numbered as a model numbers them.
+
+    Raises:
+        DataError: an element the model does not know.
+    """
+    from dataclasses import replace
+
+    from lampion.training.errors import DataError
+
+    unknown = [name for name in frames.type_names if name not in type_names]
+    if unknown:
+        raise DataError(f"{origin}: has {', '.join(unknown)}, the model knows {', '.join(type_names)}")
+    renumber = np.array([type_names.index(name) for name in frames.type_names], dtype=np.int64)
+    return replace(frames, type_names=tuple(type_names), types=renumber[frames.types])
+
+
+def train(config: Path, folder: Path, *, data: Path | None, restart: bool, overrides: Sequence[str] = ()) -> Path:
+    """Train with progress; returns the best checkpoint.
+
+    Args:
+        config: YAML training configuration.
+        folder: of checkpoints and metrics.
+        data: labelled frames, in place of those the configuration names.
+        restart: continue an interrupted training of this folder.
+        overrides: `section.key=value` texts.
+    """
+    from lampion.training.config import load_config
+    from lampion.training.train import Training
+
+    changes = [*overrides, *([f"data.file={data}"] if data else [])]
+    training = Training(load_config(config, changes), folder)
+    with task(f"training in {folder}") as shown:
+
+        def report(record: dict[str, float], epochs: int) -> None:
+            detail = (
+                f"epochs, valid: {record['valid_energy_mae_meV_per_atom']:.3f} meV/atom, "
+                f"{record['valid_forces_mae_meV_per_A']:.2f} meV/Å"
+            )
+            shown.update(record["epoch"], epochs, detail)
+
+        return training.run(restart=restart, report=report)
+
+
+def describe_training(config: Path, data: Path | None, overrides: Sequence[str]) -> str:
+    """What a training would do: frames, parameters, steps; trains nothing."""
+    import tempfile
+
+    from lampion.training.config import load_config
+    from lampion.training.train import Training
+
+    changes = [*overrides, *([f"data.file={data}"] if data else [])]
+    with tempfile.TemporaryDirectory() as folder:
+        training = Training(load_config(config, changes), Path(folder))
+    split, parameters = training.split, sum(p.numel() for p in training.model.parameters())
+    return (
+        f"{len(split.train)} frames to train on, {len(split.valid)} to validate, {len(split.test)} to test; "
+        f"{parameters} parameters; {training.total_steps} steps in {training.config.epochs} epochs"
+    )
