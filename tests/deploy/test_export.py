@@ -1,12 +1,12 @@
 """Export: what is written is what was trained, and nothing is written that fails a check."""
 
-import argon
-import laws
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+import argon
+import laws
 from lampion.deploy.export import export_checkpoint
 from lampion.deploy.modelfile import load_model, read_manifest
 from lampion.deploy.verify import ExportError, random_configuration, verify

@@ -1,12 +1,12 @@
 """The trained equivariant potential in lmp against its own Python evaluation on independent neighbour lists."""
 
-import laws
 import numpy as np
 import pytest
 import torch
-from stock_lmp import crystal, script
 
+import laws
 from lampion.deploy.modelfile import Manifest, save_model
+from stock_lmp import crystal, script
 
 PAIR = "pair_style lampion\npair_coeff * * model.pt {}"
 BAR = 1602176.634  # eV/Å³
@@ -40,7 +40,14 @@ def test_energy_forces_and_pressure_are_those_of_python(lmp, tmp_path, name, ran
     np.testing.assert_allclose(found, forces.numpy(), atol=1e-10 * float(forces.abs().max()))
     np.testing.assert_allclose(atoms["c_e"], energies.numpy(), rtol=1e-10)
     pressure = virial.numpy() / np.prod(system.box) * BAR
-    for key, (a, b) in {"Pxx": (0, 0), "Pyy": (1, 1), "Pzz": (2, 2), "Pxy": (0, 1), "Pxz": (0, 2), "Pyz": (1, 2)}.items():
+    for key, (a, b) in {
+        "Pxx": (0, 0),
+        "Pyy": (1, 1),
+        "Pzz": (2, 2),
+        "Pxy": (0, 1),
+        "Pxz": (0, 2),
+        "Pyz": (1, 2),
+    }.items():
         assert thermo[key][-1] == pytest.approx(pressure[a, b], rel=1e-7, abs=1e-6 * np.abs(pressure).max())
 
 

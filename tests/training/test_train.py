@@ -9,11 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-import argon
 import numpy as np
 import pytest
 import torch
 
+import argon
 from lampion.training.build import model_of_checkpoint
 from lampion.training.checkpoint import newest_valid, read_checkpoint, write_checkpoint
 from lampion.training.config import load_config
@@ -60,7 +60,11 @@ def wait_for_checkpoint(folder: Path, process: subprocess.Popen) -> None:
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     content = newest_valid(folder / "train" / "checkpoints")
-    return {**{f"model.{k}": v for k, v in content["model"].items()}, **content["ema"], "step": content["progress"]["step"]}
+    return {
+        **{f"model.{k}": v for k, v in content["model"].items()},
+        **content["ema"],
+        "step": content["progress"]["step"],
+    }
 
 
 DOUBLE = {"model": "{cutoff: 6.0, channels: 4, basis: 8, layers: 2, readout_width: 8, dtype: float64}", "epochs": "6"}
@@ -91,7 +95,9 @@ def test_killed_and_resumed_equals_uninterrupted(folder, tmp_path_factory):
     for name, value in whole.items():
         torch.testing.assert_close(resumed[name], value, rtol=1e-12, atol=1e-12, msg=name)
     steps = [json.loads(line)["step"] for line in (folder / "train" / "metrics.jsonl").read_text().splitlines()]
-    assert steps == [json.loads(x)["step"] for x in (expected_folder / "train" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [
+        json.loads(x)["step"] for x in (expected_folder / "train" / "metrics.jsonl").read_text().splitlines()
+    ]
 
 
 def test_sigterm_saves_and_exits_75(folder):
@@ -203,7 +209,7 @@ def test_foreign_and_missing_checkpoints(tmp_path):
 
 def test_failed_checkpoint_write_leaves_the_old_one(tmp_path):
     write_checkpoint({"x": 1}, tmp_path / "a.ckpt")
-    with pytest.raises(AttributeError, match="Can't pickle|Can't get local"):
+    with pytest.raises(AttributeError, match=r"Can't pickle|Can't get local"):
         write_checkpoint({"x": lambda: None}, tmp_path / "a.ckpt")
     assert read_checkpoint(tmp_path / "a.ckpt")["x"] == 1
     assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]
@@ -212,5 +218,5 @@ def test_failed_checkpoint_write_leaves_the_old_one(tmp_path):
 def test_too_few_frames(tmp_path):
     write_hdf5(argon.crystal_frames(3), tmp_path / "frames.h5")
     argon.write_config(tmp_path)
-    with pytest.raises(ConfigError, match="3 frames cannot be split into train 0.8, valid 0.1 and a rest"):
+    with pytest.raises(ConfigError, match=r"3 frames cannot be split into train 0.8, valid 0.1 and a rest"):
         train(tmp_path)
