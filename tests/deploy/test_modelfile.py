@@ -107,9 +107,12 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"cannot write model file .*nowhere.*No such file or directory"):
-        save_model(scripted(), Manifest(**GOOD), tmp_path / "nowhere" / "model.pt")
+def test_missing_folder_is_made_and_one_that_cannot_be_is_named(tmp_path: Path) -> None:
+    save_model(scripted(), Manifest(**GOOD), tmp_path / "new" / "model.pt")
+    assert read_manifest(tmp_path / "new" / "model.pt").cutoff == GOOD["cutoff"]
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ModelFileError, match=r"cannot write model file .*: (Not a directory|File exists)"):
+        save_model(scripted(), Manifest(**GOOD), tmp_path / "file" / "model.pt")
 
 
 def test_reading_a_manifest_imports_no_torch(tmp_path: Path) -> None:

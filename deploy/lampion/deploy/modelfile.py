@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from lampion.training.files import atomic_path
 
 if TYPE_CHECKING:
     import torch
@@ -99,21 +100,11 @@ def save_model(module: torch.jit.ScriptModule, manifest: Manifest, path: str | o
     """
     import torch
 
-    target = Path(path)
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise ModelFileError(f"cannot write model file {target}: {error.strerror}") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
             torch.jit.save(module, file, _extra_files={_ENTRY: manifest.to_json()})
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o644)  # mkstemp's files are private
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise ModelFileError(f"cannot write model file {path}: {error.strerror}") from error
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:

@@ -16,7 +16,8 @@ from lampion.pipeline.ending import Ending, classify_scan
 from lampion.pipeline.environment import lammps_binary, lammps_environment, mpiexec, version
 from lampion.pipeline.lammps_log import LogScan
 from lampion.pipeline.process_group import SignalRelay, kill_group
-from lampion.pipeline.records import sha256_of, write_json
+from lampion.pipeline.records import write_json
+from lampion.training.files import sha256
 
 LOG, SCREEN, RECORD = "log.lammps", "screen.txt", "run.json"
 _POLL_SECONDS = 0.1
@@ -134,9 +135,9 @@ def _tether(parent: int) -> list[str]:
 def _record(script: Path, variables: Mapping[str, str], ranks: int, threads: int, command: list[str]) -> dict[str, Any]:
     model = Path(variables["model"]) if "model" in variables else None
     return {
-        "input": {"path": str(script), "sha256": sha256_of(script)},
+        "input": {"path": str(script), "sha256": sha256(script)},
         "variables": dict(variables),
-        "model": {"path": str(model), "sha256": sha256_of(model)} if model and model.is_file() else None,
+        "model": {"path": str(model), "sha256": sha256(model)} if model and model.is_file() else None,
         "seed": variables.get("seed"),
         "versions": {name: version(name) for name in ("lampion", "lammps", "torch", "mpich")},
         "ranks": ranks,

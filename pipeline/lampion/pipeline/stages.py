@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lampion.pipeline.records import sha256_of, write_json
+from lampion.pipeline.records import write_json
+from lampion.training.files import sha256
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Stage:
 
     def key(self) -> str:
         """Fingerprint of inputs and parameters."""
-        content = [[sha256_of(path) for path in self.inputs], self.parameters]
+        content = [[sha256(path) for path in self.inputs], self.parameters]
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -17,9 +17,11 @@ Variables = Mapping[str, str | float]
 
 
 class RunFailedError(ValueError):
-    """LAMMPS ran and did not end as it should."""
+    """LAMMPS ran and did not end as it should; the exit code says in which way."""
 
-    exit_code = 4
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def simulate(
@@ -29,6 +31,7 @@ def simulate(
 
     Raises:
         RunFailedError: the run did not complete; says how it ended.
+        KeyboardInterrupt: the run completed after the user had asked to stop.
         RunError: see `runner.run_lammps`.
     """
     with task(f"lmp {script.name} in {folder}") as shown:
@@ -40,8 +43,11 @@ def simulate(
         result = run_lammps(
             script, folder=folder, variables=variables, ranks=ranks, threads=threads, progress=progress, force=force
         )
-    if result.ending.kind != "complete":
-        raise RunFailedError(f"{folder}: run ended: {result.ending.kind}: {result.ending.reason}")
+    if not result.ending.ok:
+        ending = result.ending
+        raise RunFailedError(f"{folder}: {ending.kind} at step {ending.last_step}: {ending.reason}", ending.exit_code)
+    if result.interrupted:
+        raise KeyboardInterrupt
     return result
 
 
@@ -53,7 +59,8 @@ def the_dump(folder: Path) -> Path:
     """
     dumps = [*folder.glob("*.dump"), *folder.glob("*.dump.gz")]
     if len(dumps) != 1:
-        raise RunFailedError(f"{folder}: expected one *.dump, found {len(dumps)}: {', '.join(d.name for d in dumps)}")
+        found = ", ".join(dump.name for dump in dumps) or "none"
+        raise RunFailedError(f"{folder}: expected one *.dump, found {found}", 3)
     return dumps[0]
 
 

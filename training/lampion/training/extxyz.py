@@ -8,8 +8,8 @@ from ase import Atoms
 
 from lampion.training import keys
 from lampion.training.errors import DataError
-from lampion.training.files import atomic_path, source_of
-from lampion.training.frames import Frames, check_finite, type_indices
+from lampion.training.files import atomic_path
+from lampion.training.frames import Frames, Source, check_finite, type_indices
 
 #: Å/ps in ASE's unit of velocity (Å √(eV/amu)): ASE time unit in ps.
 ASE_TIME = 0.010180505710774743
@@ -72,7 +72,7 @@ def read_extxyz(path: Path) -> Frames:
         velocities=np.concatenate([a.get_velocities() / ASE_TIME for a in images])
         if all(a.has("momenta") for a in images)
         else None,
-        sources=(source_of(path),),
+        sources=(Source.of(path),),
     )
     check_finite(frames, str(path))
     return frames

