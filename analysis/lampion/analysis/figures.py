@@ -194,20 +194,22 @@ def _ember() -> mpl.colors.Colormap:
 
 @_styled
 def learning(metrics: Mapping[str, Array]) -> Figure:
-    """Energy and force errors of training (thin) and validation (thick) against the optimiser step, log-log."""
-    figure = Figure(figsize=(7.6, 3.2), layout="constrained")
+    """Energy and force errors of training (thin) and validation (thick) against the optimiser step."""
+    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     for axes, (quantity, key, unit) in zip(
-        figure.subplots(1, 2), (("forces", "meV_per_A", "meV/Å"), ("energy", "meV_per_atom", "meV/atom")), strict=True
+        figure.subplots(2, 1, sharex=True),
+        (("forces", "meV_per_A", "meV/Å"), ("energy", "meV_per_atom", "meV/atom")),
+        strict=True,
     ):
         for part, width, colour in (("train", 0.9, _GREY), ("valid", 1.6, COLOURS["learned"])):
             errors = metrics.get(f"{part}_{quantity}_mae_{key}")
             if errors is not None:
-                axes.loglog(metrics["step"], errors, color=colour, linewidth=width, label=part)
-        axes.set_xlabel("optimiser step")
+                axes.semilogy(metrics["step"], errors, color=colour, linewidth=width, label=part)
         axes.set_ylabel(f"{quantity} MAE ({unit})")
         axes.grid(alpha=0.2, which="both", linewidth=0.4)
         if axes.lines:
             axes.legend()
+    axes.set_xlabel("optimiser step")
     return figure
 
 

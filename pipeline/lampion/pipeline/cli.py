@@ -244,11 +244,12 @@ def _keep(path: Path, force: bool) -> None:
 def _print_verdict(analysis: dict[str, object]) -> None:
     from lampion.analysis import verdict_table
 
-    table = Table("", "learned", "reference", "criterion", "verdict")
+    table = Table("", "unit", "learned", "reference", "criterion", "verdict")
     for row in verdict_table(analysis):
         verdict = {True: "[green]pass[/]", False: "[red]FAIL[/]", None: ""}[row.passed]
-        table.add_row(row.name, row.learned, row.reference, row.criterion, verdict)
-    Console().print(table)
+        table.add_row(row.name, row.unit, row.learned, row.reference, row.criterion, verdict)
+    wide = None if sys.stdout.isatty() else 130
+    Console(width=wide).print(table)
 
 
 def main() -> None:

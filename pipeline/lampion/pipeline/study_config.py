@@ -18,8 +18,8 @@ class StudyConfig(BaseModel):
     system: str = Field(description="folder of lammps_inputs and name of the training config")
     title: str = Field(description="heading of the report")
     ranks: int = Field(1, ge=1, description="MPI processes of the learned runs")
-    reference: dict[str, float | str] = Field(default_factory=dict, description="variables of reference.in")
-    md: dict[str, float | str] = Field(default_factory=dict, description="variables of md.in and md-reference.in")
+    reference: dict[str, int | float | str] = Field(default_factory=dict, description="variables of reference.in")
+    md: dict[str, int | float | str] = Field(default_factory=dict, description="variables of md.in and md-reference.in")
     timesteps: list[float] = Field(default_factory=list, description="time steps for the dt² law, fs")
     timestep_ps: float = Field(2.0, gt=0, description="length of each of these runs, ps")
 

@@ -34,7 +34,7 @@ def simulate(
         KeyboardInterrupt: the run completed after the user had asked to stop.
         RunError: see `runner.run_lammps`.
     """
-    with task(f"lmp {script.name} in {folder}") as shown:
+    with task(f"lmp {script.name}") as shown:
 
         def progress(step: int, last: int | None) -> None:
             if last:
@@ -45,7 +45,8 @@ def simulate(
         )
     if not result.ending.ok:
         ending = result.ending
-        raise RunFailedError(f"{folder}: {ending.kind} at step {ending.last_step}: {ending.reason}", ending.exit_code)
+        where = "" if ending.last_step is None else f" at step {ending.last_step}"
+        raise RunFailedError(f"{folder}: {ending.kind}{where}: {ending.reason}", ending.exit_code)
     if result.interrupted:
         raise KeyboardInterrupt
     return result
@@ -135,7 +136,7 @@ def train(config: Path, folder: Path, *, data: Path | None, restart: bool, overr
 
     changes = [*overrides, *([f"data.file={data}"] if data else [])]
     training = Training(load_config(config, changes), folder)
-    with task(f"training in {folder}") as shown:
+    with task("training") as shown:
 
         def report(record: dict[str, float], epochs: int) -> None:
             detail = (

@@ -69,7 +69,8 @@ class Training:
             amsgrad=config.optimizer.amsgrad,
         )
         self.step, self.halvings, self.stale = 0, 0, 0
-        self.best, self.loss_sum, self.seconds = float("inf"), 0.0, 0.0
+        self.best, self.seconds = float("inf"), 0.0
+        self.sums = {"loss": 0.0, "energy": 0.0, "forces": 0.0}
         self.metrics = MetricsLog(folder / "metrics.jsonl")
 
     @property
@@ -122,7 +123,9 @@ class Training:
         nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
         self.optimizer.step()
         self.ema.update_parameters(self.model)
-        self.loss_sum += float(loss.detach())
+        self.sums["loss"] += float(loss.detach())
+        self.sums["energy"] += float(((prediction.energy - graph.energy).detach() / graph.n_atoms).abs().mean())
+        self.sums["forces"] += float((prediction.forces - graph.forces).detach().abs().mean())
         self.step += 1
 
     def _batch(self) -> Graph:
@@ -144,11 +147,13 @@ class Training:
             "step": self.step,
             "seconds": round(self.seconds, 3),
             "lr": self.optimizer.param_groups[0]["lr"],
-            "train_loss": self.loss_sum / self.steps_per_epoch,
+            "train_loss": self.sums["loss"] / self.steps_per_epoch,
+            "train_energy_mae_meV_per_atom": 1e3 * self.sums["energy"] / self.steps_per_epoch,
+            "train_forces_mae_meV_per_A": 1e3 * self.sums["forces"] / self.steps_per_epoch,
             "valid_score": score,
             **{f"valid_{name}": value for name, value in parity.errors.items()},
         }
-        self.loss_sum = 0.0
+        self.sums = dict.fromkeys(self.sums, 0.0)
         if improved:
             checkpoint.write_checkpoint(self._content(parity), self.folder / "best.ckpt")
         self.metrics.append(record)
@@ -176,7 +181,7 @@ class Training:
             "ema_n": int(self.ema.n_averaged),
             "optimizer": self.optimizer.state_dict(),
             "progress": {
-                name: getattr(self, name) for name in ("step", "halvings", "stale", "best", "loss_sum", "seconds")
+                name: getattr(self, name) for name in ("step", "halvings", "stale", "best", "sums", "seconds")
             },
         }
 

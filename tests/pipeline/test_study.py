@@ -1,0 +1,112 @@
+"""The argon study end to end, small: every file, the verdict, and the dt² law of learned and reference potential."""
+
+import json
+import re
+import time
+
+import pytest
+
+from lampion.analysis.run import load_energies
+from lampion.analysis.timestep import timestep_law
+from lampion.pipeline.runner import run_lammps
+from lampion.pipeline.shipped import shipped_path
+
+
+@pytest.fixture(scope="session")
+def finished(study_file):
+    """Folder of the finished study, run by the functions behind `lampion study`."""
+    from lampion.pipeline.stages import StageRecord, run_stages
+    from lampion.pipeline.study import Study
+    from lampion.pipeline.study_config import find_study
+
+    folder = study_file.parent.parent / "runs"
+    folder.mkdir()
+    record = StageRecord(folder / "stages.json")
+    study = Study(find_study(str(study_file)), folder)
+    run_stages(study.stages(), record, print)
+    study.conclude(record)
+    return folder
+
+
+def test_summary_has_what_a_script_needs(finished):
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["force_mae_meV_per_A"] < 8.0  # of 39 meV/Å, after a few seconds of training
+    assert summary["energy_mae_meV_per_atom"] < 1.0
+    for side in ("learned", "reference"):
+        drift = summary["drift_meV_per_atom_per_ps"][side]
+        assert drift["low"] <= drift["value"] <= drift["high"]
+    assert 0.0 <= summary["rdf_mae"] < 0.1
+    assert {"generate", "train", "export", "learned dynamics"} <= summary["seconds"].keys()
+
+
+def test_report_and_analysis_are_there(finished):
+    page = (finished / "report.html").read_text()
+    for title in ("Energy conservation", "The dt² law", "Structure, Ar-Ar", "Learning curve", "Forces", "Energies"):
+        assert title in page
+    assert json.loads((finished / "analysis.json").read_text())["format"] == "lampion-analysis/1"
+
+
+@pytest.mark.parametrize("side", ["learned", "reference"])
+def test_energy_error_falls_with_the_square_of_the_time_step(finished, side):
+    law = json.loads((finished / "analysis.json").read_text())["timestep_law"][side]
+    assert law["all_complete"]
+    assert len(law["time_step_ps"]) == 4
+    assert law["deviation"] < 0.25
+
+
+def test_run_again_everything_is_up_to_date(finished, study_file, lampion):
+    started = time.monotonic()
+    outcome = lampion("study", study_file, "-o", finished)
+    assert outcome.code == 0
+    stages = [line for line in outcome.out.splitlines() if re.match(r"\[\d+/\d+\]", line)]
+    assert len(stages) == 15
+    assert all(line.endswith("up to date") for line in stages)
+    assert outcome.out.splitlines()[-1] == str(finished / "report.html")
+    assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("ensemble", ["nvt", "npt"])
+def test_md_runs_in_other_ensembles(finished, tmp_path, ensemble):
+    result = run_lammps(
+        shipped_path("lammps_inputs/argon/md.in"),
+        folder=tmp_path / ensemble,
+        variables={
+            "model": str(finished / "model.pt"),
+            "start": str(finished / "reference" / "argon.data"),
+            "ensemble": ensemble,
+            "steps": 50,
+            "every": 10,
+        },
+        ranks=2,
+    )
+    assert result.ending.ok, result.ending
+    volumes = {row.split()[-1] for row in result.log.read_text().splitlines() if re.match(r"\s+\d+\s+\d", row)}
+    assert (len(volumes) > 2) == (ensemble == "npt")
+
+
+def test_seed_in_breaks_the_law(tmp_path):
+    """Negative control: a bare lj/cut has an energy error that no time step removes."""
+    runs = []
+    for dt in (2, 4, 8, 16):
+        result = run_lammps(
+            shipped_path("lammps_inputs/argon/seed.in"),
+            folder=tmp_path / str(dt),
+            variables={"ensemble": "nve", "dt": dt, "thermo": 1, "equilibrate": 3000, "steps": 4000 // dt},
+        )
+        assert result.ending.ok, result.ending
+        runs.append(load_energies(tmp_path / str(dt)))
+    law = timestep_law([run.thermo.time_step for run in runs], [run.conserved_energy() for run in runs])
+    assert law.deviation > 0.5
+
+
+def test_control_run_differs_from_the_learned_one_in_the_potential_alone():
+    learned, reference = (
+        shipped_path(f"lammps_inputs/argon/{name}").read_text() for name in ("md.in", "md-reference.in")
+    )
+    commands = [
+        [line for line in text.splitlines() if line and not line.startswith("#")] for text in (learned, reference)
+    ]
+    only = [set(a) - set(b) for a, b in (commands, commands[::-1])]
+    assert {line.split()[0] for line in only[0] if not line.startswith("variable")} == {"pair_style", "pair_coeff"}
+    assert {line.split()[0] for line in only[1]} == {"pair_style", "pair_modify", "pair_coeff"}
+    assert [line.split()[:2] for line in only[0] if line.startswith("variable")] == [["variable", "model"]]
