@@ -31,8 +31,9 @@ def environment(wheel, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     site = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
-    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--prefix", str(folder), str(wheel)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # --ignore-installed: without it pip would uninstall the Lampion of the running environment
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--ignore-installed", "--quiet"]
+    done = subprocess.run([*command, "--prefix", str(folder), str(wheel)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (site / "borrowed.pth").write_text(str(Path(numpy.__file__).parent.parent) + "\n")
     return folder
