@@ -29,7 +29,9 @@ $(INSTALLED): $(SOURCES)
 	@command -v g++ > /dev/null || { echo "Lampion compiles a LAMMPS plugin and needs g++: apt install g++"; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
 		{ echo "Python cannot make a virtual environment: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+	@echo "[install 1/2] torch, LAMMPS: downloads, about a minute here"
 	$(BIN)/python -m pip install --quiet torch==2.13.0 'lammps[mpi]==2025.7.22.4.0' 'scikit-build-core>=1.0' cmake ninja
+	@echo "[install 2/2] Lampion: compiles the plugin, about a minute"
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
 	@touch $(INSTALLED)
 

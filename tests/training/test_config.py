@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lampion.training.config import load_config
+from lampion.training.config_reference import reference
 from lampion.training.errors import ConfigError
 
 GOOD = "data:\n  file: a.h5\nmodel:\n  cutoff: 5.0\nepochs: 3\n"
@@ -66,3 +67,10 @@ def test_wrong_override(config, override, message):
 def test_missing_file(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.yaml: no such file"):
         load_config(tmp_path / "none.yaml")
+
+
+def test_documentation_lists_every_key():
+    """Its tables are printed by `python -c 'from lampion.training.config_reference import *; print(reference())'`."""
+    page = Path(__file__).resolve().parents[2] / "docs" / "training_config.md"
+    assert reference().strip() in page.read_text()
+    assert "| `radial_width` | int | 0 | hidden width of the radial network" in reference()

@@ -18,6 +18,8 @@ from lampion.training.build import model_of_checkpoint
 from lampion.training.checkpoint import newest_valid, read_checkpoint, write_checkpoint
 from lampion.training.config import load_config
 from lampion.training.errors import CheckpointError, ConfigError
+from lampion.training.evaluate import evaluate
+from lampion.training.graphs import build_graphs
 from lampion.training.hdf5 import read_hdf5, write_hdf5
 from lampion.training.train import Training
 
@@ -127,6 +129,9 @@ def test_training_lowers_the_error_and_reports_it(folder):
         min(lines, key=lambda line: line["valid_score"])["valid_forces_mae_meV_per_A"]
     )
     assert not model.training
+    frames = read_hdf5(folder / "train" / "test.h5")
+    found = evaluate(model, build_graphs(frames, config.model.cutoff, torch.float32)).errors
+    assert content["test_errors"] == pytest.approx(found)
 
 
 def test_split_is_disjoint_and_the_test_frames_are_written(folder):

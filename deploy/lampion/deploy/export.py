@@ -48,6 +48,7 @@ def export_checkpoint(checkpoint: Path, output: Path) -> list[Check]:
             "data_sha256": content["data_sha256"],
             "shortest_distance": statistics.shortest,
             "valid_errors": content["valid_errors"],
+            "test_errors": content.get("test_errors"),
         },
         references=REFERENCES,
     )

@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -149,9 +149,11 @@ def analyze(
     write_report(analysis, folder / "report.html")
     if as_json:
         print(json.dumps(analysis, ensure_ascii=False))
+        _exit_by(analysis)
         return
     _print_verdict(analysis)
     print(folder / "report.html")
+    _exit_by(analysis)
 
 
 @app.command()
@@ -171,8 +173,10 @@ def study(
     record = StageRecord(folder / "stages.json")
     steps = Study(files, folder)
     run_stages(steps.stages(), record, lambda text: print(text, flush=True))
-    _print_verdict(steps.conclude(record))
+    analysis = steps.conclude(record)
+    _print_verdict(analysis)
     print(folder / "report.html")
+    _exit_by(analysis)
 
 
 @app.command()
@@ -241,7 +245,13 @@ def _keep(path: Path, force: bool) -> None:
         raise typer.BadParameter(f"{path} exists; overwrite it with --force", param_hint="--out")
 
 
-def _print_verdict(analysis: dict[str, object]) -> None:
+def _exit_by(analysis: dict[str, Any]) -> None:
+    """Exit code 4 if a criterion is not met; everything has been written by then."""
+    if not analysis["passed"]:
+        raise typer.Exit(4)
+
+
+def _print_verdict(analysis: dict[str, Any]) -> None:
     from lampion.analysis import verdict_table
 
     table = Table("", "unit", "learned", "reference", "criterion", "verdict")

@@ -36,7 +36,7 @@ class ModelConfig(_Section):
     basis: int = Field(10, ge=1, description="radial basis functions")
     radial_width: int = Field(0, ge=0, description="hidden width of the radial network, 0 for a linear map")
     readout_width: int = Field(16, ge=1, description="hidden width of the energy readout")
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["float32", "float64"] = Field("float32", description="precision of weights and forces")
 
 
 class LossConfig(_Section):
@@ -53,13 +53,15 @@ class LossConfig(_Section):
 class OptimizerConfig(_Section):
     """AdamW, its schedule and what surrounds it."""
 
-    learning_rate: float = Field(0.01, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    amsgrad: bool = False
+    learning_rate: float = Field(0.01, gt=0, description="largest learning rate")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of AdamW")
+    amsgrad: bool = Field(False, description="the AMSGrad variant")
     clip: float = Field(10.0, gt=0, description="largest norm of the gradient")
     ema: float = Field(0.99, ge=0, lt=1, description="decay of the averaged weights, which are the ones exported")
-    warmup_steps: int = Field(50, ge=0)
-    schedule: Literal["cosine", "exponential", "plateau", "constant"] = "cosine"
+    warmup_steps: int = Field(50, ge=0, description="steps over which the rate rises from zero")
+    schedule: Literal["cosine", "exponential", "plateau", "constant"] = Field(
+        "cosine", description="how the rate falls"
+    )
     final_factor: float = Field(0.005, gt=0, le=1, description="learning rate at the end, as a share of the first")
     plateau_patience: int = Field(10, ge=1, description="epochs without improvement before `plateau` halves the rate")
 
@@ -71,11 +73,11 @@ class TrainConfig(_Section):
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
-    epochs: int = Field(100, ge=1)
+    epochs: int = Field(100, ge=1, description="passes over the training frames")
     batch_size: int = Field(1, ge=1, description="frames per step")
     patience: int = Field(0, ge=0, description="stop after that many epochs without improvement; 0: never")
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
-    seed: int = 1
+    seed: int = Field(1, description="of the weights and of the order of the frames")
     threads: int | None = Field(None, ge=1, description="CPU threads; none: what torch chooses")
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lampion.training import checkpoint
-from lampion.training.build import DataStatistics, build_model, torch_dtype
+from lampion.training.build import DataStatistics, build_model, model_of_checkpoint, torch_dtype
 from lampion.training.config import TrainConfig
 from lampion.training.data import Split, load_split
 from lampion.training.errors import CheckpointError
@@ -113,7 +113,7 @@ class Training:
                 if stop.received and self.step < self.total_steps:
                     message = f"stopped at step {self.step} of {self.total_steps}; resume: --restart auto"
                     raise InterruptedTrainingError(message, stop.received)
-        return self.folder / "best.ckpt"
+        return self._conclude()
 
     def _train_step(self) -> None:
         """One batch: forward, forces, loss, backward, update, average."""
@@ -164,6 +164,15 @@ class Training:
         self.metrics.append(record)
         if report:
             report(record, self.config.epochs)
+
+    def _conclude(self) -> Path:
+        """Measure the best model on the test frames, once, and keep the errors beside its weights."""
+        best = self.folder / "best.ckpt"
+        content = checkpoint.read_checkpoint(best)
+        model, config, _ = model_of_checkpoint(content)
+        graphs = build_graphs(self.split.test, config.model.cutoff, torch_dtype(config.model))
+        checkpoint.write_checkpoint({**content, "test_errors": evaluate(model, graphs).errors}, best)
+        return best
 
     def _score(self, parity: Parity) -> float:
         """Validation loss with the final weights: what `best` and early stopping compare."""
