@@ -74,7 +74,10 @@ def pair(coeff: str) -> str:
 
 
 CASES = {
-    "argument": ("pair_style lampion fast", "pair_style lampion takes no arguments, got 'fast'"),
+    "argument": (
+        "pair_style lampion fast",
+        "pair_style lampion has no keyword 'fast'; its keywords are exchange, precision, device, distance",
+    ),
     "no-asterisks": (pair("1 1 good.pt Ar Kr"), "Pair_coeff must start with * * for pair style lampion"),
     "no-file": (pair("* *"), "needs the model file and one name per atom type; write: pair_coeff * * model.pt"),
     "no-names": (pair("* * good.pt"), "pair_coeff names 0 atom types, but the box has 2; give one of Ar, Kr"),
@@ -93,7 +96,7 @@ CASES = {
     "keyless": (pair("* * keyless.pt Ar Kr"), "its lampion.json has no key cutoff; export it anew"),
     "negative": (pair("* * negative.pt Ar Kr"), "has an unusable value for cutoff: -1"),
     "contract": (pair("* * summed.pt Ar Kr"), "node_energies has 1 rows where the model-file contract asks for 2"),
-    "nan": (pair("* * nan.pt Ar Kr"), "The model returned an energy that is no number at step 0"),
+    "nan": (pair("* * nan.pt Ar Kr"), "The model returned an energy or a gradient that is no finite number at step 0"),
     "error-in-the-model": (
         pair("* * crowd.pt Ar Kr"),
         "The model's forward failed: builtins.ValueError: this model prefers to be alone",
