@@ -223,7 +223,7 @@ void PairLampion::choose_mode()
 void PairLampion::widen_ghost_shell()
 {
   if (comm->mode != Comm::SINGLE)
-    error->all(FLERR, "pair_style lampion with this model on several MPI ranks needs: comm_modify mode single");
+    error->all(FLERR, "pair_style lampion with a ghost shell of several cutoffs needs: comm_modify mode single");
   comm->cutghostuser = std::max(comm->cutghostuser, impl->manifest.n_layers * cutoff + neighbor->skin);
 }
 
