@@ -2,9 +2,12 @@
 
 #include "archive.h"
 
+#include "checksums.h"
+
 #include <caffe2/serialize/inline_container.h>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 
@@ -22,9 +25,19 @@ void require_zip(const std::string &path)
   if (!file)
     throw std::runtime_error("Cannot open model file " + path + ": " + std::strerror(errno) +
                              "; give the path from the folder lmp is started in");
+  if (std::filesystem::is_directory(path)) refuse(path, "it is a folder");
   char start[4] = {};
   file.read(start, sizeof start);
   if (std::memcmp(start, "PK\3\4", sizeof start) != 0) refuse(path, "it is no TorchScript archive");
+}
+// Bytes may change on a disk or in a transfer, and weights that changed would give forces that are only a little wrong.
+void require_checksums(caffe2::serialize::PyTorchStreamReader &archive, const std::string &path)
+{
+  for (const auto &[entry, recorded] : lampion::recorded_checksums(path)) {
+    const auto [data, size] = archive.getRecord(entry.substr(entry.find('/') + 1));
+    if (lampion::checksum(data.get(), size) != recorded)
+      throw std::runtime_error("the checksum of " + entry + " is wrong");
+  }
 }
 }    // namespace
 
@@ -34,11 +47,12 @@ std::string lampion::read_manifest(const std::string &path)
   std::string text;
   try {
     caffe2::serialize::PyTorchStreamReader archive(path);
+    require_checksums(archive, path);
     if (archive.hasRecord("extra/lampion.json")) {
       const auto [data, size] = archive.getRecord("extra/lampion.json");
       text.assign(static_cast<const char *>(data.get()), size);
     }
-  } catch (const c10::Error &) {
+  } catch (const std::exception &) {    // torch's own messages are about its source
     refuse(path, "the archive is damaged or incomplete (was a copy or a download cut short?)");
   }
   if (text.empty()) refuse(path, "the archive holds no lampion.json, so another program made it");

@@ -2,6 +2,8 @@
 
 #include "graph.h"
 
+#include "short_pairs.h"
+
 #include "neigh_list.h"
 
 #include <algorithm>
@@ -47,15 +49,16 @@ void lampion::Graph::reserve(int64_t n_edges)
   else doubles_.resize(3 * least);
 }
 
-void lampion::Graph::fill_edges(const NeighList &list, const Atoms &atoms, double cutoff, double scale)
+void lampion::Graph::fill_edges(const NeighList &list, const Atoms &atoms, double cutoff, double scale,
+                                ShortPairs &watch)
 {
-  if (single_precision_) fill(list, atoms, cutoff, scale, floats_);
-  else fill(list, atoms, cutoff, scale, doubles_);
+  if (single_precision_) fill(list, atoms, cutoff, scale, watch, floats_);
+  else fill(list, atoms, cutoff, scale, watch, doubles_);
 }
 
 template <typename Real>
 void lampion::Graph::fill(const NeighList &list, const Atoms &atoms, double cutoff, double scale,
-                          std::vector<Real> &vectors)
+                          ShortPairs &watch, std::vector<Real> &vectors)
 {
   const int listed = list.inum + list.gnum;    // gnum > 0 only if ghosts were asked to be centers
   int64_t most = 0;
@@ -64,6 +67,7 @@ void lampion::Graph::fill(const NeighList &list, const Atoms &atoms, double cuto
 
   int64_t *const centers = edge_index_.data();
   int64_t *const neighbors = centers + most;
+  const double reach_sq = watch.reach_sq();
   int64_t n = 0;
   for (int ii = 0; ii < listed; ii++) {
     const int i = list.ilist[ii];
@@ -72,7 +76,10 @@ void lampion::Graph::fill(const NeighList &list, const Atoms &atoms, double cuto
     for (int jj = 0; jj < list.numneigh[i]; jj++) {
       const int j = list.firstneigh[i][jj] & NEIGHMASK;
       const double dx = atoms.x[j][0] - xi[0], dy = atoms.x[j][1] - xi[1], dz = atoms.x[j][2] - xi[2];
-      if (dx * dx + dy * dy + dz * dz >= cutoff * cutoff) continue;
+      const double distance_sq = dx * dx + dy * dy + dz * dz;
+      if (distance_sq >= cutoff * cutoff) continue;
+      if (distance_sq < reach_sq && ii < list.inum)    // a ghost's pairs are those of its owner
+        watch.see(i, j, atoms.map[atoms.type[i]], atoms.map[atoms.type[j]], distance_sq);
       centers[n] = row;
       neighbors[n] = row_of_atom_[j];
       vectors[3 * n] = static_cast<Real>(dx * scale);
@@ -85,15 +92,26 @@ void lampion::Graph::fill(const NeighList &list, const Atoms &atoms, double cuto
   n_edges_ = n;
 }
 
-lampion::GraphView lampion::Graph::view() const
+void lampion::Graph::fill_positions(const Atoms &atoms, double scale)
+{
+  double middle[3] = {};
+  for (int row = 0; row < n_centers_; row++)
+    for (int a = 0; a < 3; a++) middle[a] += atoms.x[atom_of_row_[row]][a] / n_centers_;
+  positions_.resize(3 * std::max<size_t>(atom_of_row_.size(), 1));
+  for (size_t row = 0; row < atom_of_row_.size(); row++)
+    for (int a = 0; a < 3; a++) positions_[3 * row + a] = scale * (atoms.x[atom_of_row_[row]][a] - middle[a]);
+}
+
+lampion::GraphView lampion::Graph::view(bool with_positions) const
 {
   const void *vectors = single_precision_ ? static_cast<const void *>(floats_.data()) : doubles_.data();
-  return {n_centers_, static_cast<int64_t>(types_.size()), n_edges_, types_.data(), edge_index_.data(), vectors};
+  return {n_centers_, static_cast<int64_t>(types_.size()), n_edges_, types_.data(), edge_index_.data(), vectors,
+          with_positions ? positions_.data() : nullptr};
 }
 
 double lampion::Graph::bytes() const
 {
   return sizeof(int) * (row_of_atom_.capacity() + atom_of_row_.capacity()) +
       sizeof(int64_t) * (types_.capacity() + edge_index_.capacity()) + sizeof(float) * floats_.capacity() +
-      sizeof(double) * doubles_.capacity();
+      sizeof(double) * (doubles_.capacity() + positions_.capacity());
 }

@@ -4,6 +4,7 @@
 
 #include "json.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 using LAMMPS_NS::json;
@@ -27,6 +28,19 @@ template <typename Value> Value get(const json &manifest, const char *key)
   }
 }
 
+bool are_distinct(std::vector<std::string> names)
+{
+  std::sort(names.begin(), names.end());
+  return std::adjacent_find(names.begin(), names.end()) == names.end();
+}
+
+// an optional entry, written by `lampion export` from the training data
+std::map<std::string, double> shortest_distance(const json &manifest)
+{
+  if (!manifest.contains("training") || !manifest["training"].contains("shortest_distance")) return {};
+  return get<std::map<std::string, double>>(manifest["training"], "shortest_distance");
+}
+
 void require(bool good, const char *key, const json &manifest)
 {
   if (!good) refuse(std::string("has an unusable value for ") + key + ": " + manifest[key].dump());
@@ -42,9 +56,9 @@ lampion::Manifest lampion::parse_manifest(const std::string &text)
 
   Manifest manifest{get<double>(parsed, "cutoff"), get<std::vector<std::string>>(parsed, "type_names"),
                     get<int>(parsed, "n_layers"), get<std::string>(parsed, "dtype"),
-                    get<std::string>(parsed, "units")};
+                    get<std::string>(parsed, "units"), shortest_distance(parsed)};
   require(manifest.cutoff > 0.0, "cutoff", parsed);
-  require(!manifest.type_names.empty(), "type_names", parsed);
+  require(!manifest.type_names.empty() && are_distinct(manifest.type_names), "type_names", parsed);
   require(manifest.n_layers >= 1, "n_layers", parsed);
   require(manifest.dtype == "float32" || manifest.dtype == "float64", "dtype", parsed);
   require(manifest.units == "metal" || manifest.units == "lj", "units", parsed);

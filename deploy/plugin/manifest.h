@@ -3,6 +3,7 @@
 #ifndef LAMPION_MANIFEST_H
 #define LAMPION_MANIFEST_H
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct Manifest {
   int n_layers;                           ///< >= 1
   std::string dtype;                      ///< "float32" or "float64"
   std::string units;                      ///< "metal" or "lj"
+  std::map<std::string, double> shortest_distance;    ///< in training, by "A-B"; empty if the file does not tell
 };
 
 /// Throws std::runtime_error naming the key that is missing or wrong.

@@ -3,6 +3,7 @@
 #include "model.h"
 
 #include "archive.h"
+#include "device.h"
 #include "torch_version.h"
 
 #include <ATen/Parallel.h>
@@ -43,20 +44,20 @@ struct Inputs {
   Tensor types, edge_index, edge_vectors;
 };
 
-Inputs wrap(const GraphView &graph, at::ScalarType dtype)
+Inputs wrap(const GraphView &graph, at::ScalarType dtype, at::Device device)
 {
   // from_blob takes no pointer to const; the model is not entitled to write
   const auto blob = [](const void *data, at::IntArrayRef shape, at::ScalarType type) {
     return at::from_blob(const_cast<void *>(data), shape, at::TensorOptions(type));
   };
-  return {blob(graph.types, {graph.n_nodes}, at::kLong),
-          blob(graph.edge_index, {2, graph.n_edges}, at::kLong),
-          blob(graph.edge_vectors, {graph.n_edges, 3}, dtype).requires_grad_()};
+  return {blob(graph.types, {graph.n_nodes}, at::kLong).to(device),
+          blob(graph.edge_index, {2, graph.n_edges}, at::kLong).to(device),
+          blob(graph.edge_vectors, {graph.n_edges, 3}, dtype).to(device).requires_grad_()};
 }
 
 // d(sum_k <outputs_k, weights_k>)/d(inputs); zero where the outputs do not depend on an input
 std::vector<Tensor> gradients(const std::vector<Tensor> &outputs, const std::vector<Tensor> &weights,
-                              const std::vector<Tensor> &inputs)
+                              const std::vector<Tensor> &inputs, bool keep_graph = false)
 {
   std::vector<Tensor> roots, root_weights, result(inputs.size());
   for (size_t k = 0; k < outputs.size(); k++) {
@@ -65,7 +66,7 @@ std::vector<Tensor> gradients(const std::vector<Tensor> &outputs, const std::vec
     root_weights.push_back(weights[k]);
   }
   if (!roots.empty())
-    result = torch::autograd::grad(roots, inputs, root_weights, std::nullopt, false, true);
+    result = torch::autograd::grad(roots, inputs, root_weights, keep_graph, false, true);
   for (size_t k = 0; k < inputs.size(); k++)
     if (!result[k].defined()) result[k] = at::zeros_like(inputs[k]);
   return result;
@@ -90,18 +91,27 @@ void require_energies(const Tensor &energies, int64_t rows, at::ScalarType dtype
   require_rows(energies, "node_energies", rows);
   if (energies.dim() != 1) throw std::runtime_error("node_energies has more than one number per atom");
   if (energies.scalar_type() != dtype)
-    throw std::runtime_error("node_energies is not of the dtype that lampion.json declares");
+    throw std::runtime_error(std::string("node_energies is of dtype ") + at::toString(energies.scalar_type()) +
+                             " where " + at::toString(dtype) + " is asked for by lampion.json or keyword precision");
 }
 
 // The number of edges changes at every step, so code specialised to shapes would be compiled and thrown
 // away. Not off for good: freezing a model relies on it.
 using Unspecialised = torch::jit::GraphOptimizerEnabledGuard;
 
+// Before freezing, which makes constants of them. Module::to would also cast indices.
+void cast(Tensor tensor, at::ScalarType dtype)
+{
+  if (tensor.is_floating_point()) tensor.set_data(tensor.detach().to(dtype));
+}
+
 class TorchModel : public lampion::Model {
  public:
-  TorchModel(const std::string &path, at::ScalarType dtype, int n_layers) :
-      module_(torch::jit::load(path)), dtype_(dtype), n_layers_(n_layers)
+  TorchModel(const std::string &path, at::ScalarType dtype, at::Device device, int n_layers) :
+      module_(torch::jit::load(path, device)), dtype_(dtype), device_(device), n_layers_(n_layers)
   {
+    for (const auto &parameter : module_.parameters()) cast(parameter, dtype);
+    for (const auto &buffer : module_.buffers()) cast(buffer, dtype);
     module_.eval();
     // only edge_vectors shall be differentiated
     for (const auto &parameter : module_.parameters()) parameter.requires_grad_(false);
@@ -132,21 +142,37 @@ class TorchModel : public lampion::Model {
   Result forward(const GraphView &graph)
   {
     const Unspecialised guard(false);
-    const auto in = wrap(graph, dtype_);
+    const auto in = wrap(graph, dtype_, device_);
     const auto energies = module_.forward({in.types, in.edge_index, in.edge_vectors}).toTensor();
     require_energies(energies, graph.n_nodes, dtype_);
     const auto own = energies.narrow(0, 0, graph.n_centers);
-    return keep(own, gradients({own}, {at::ones_like(own)}, {in.edge_vectors})[0]);
+    const bool moments = graph.center_positions != nullptr;
+    auto result = keep(own, gradients({own}, {at::ones_like(own)}, {in.edge_vectors}, moments)[0]);
+    if (moments) result.moments = keep_moments(own, graph, in.edge_vectors);
+    return result;
+  }
+
+  const double *keep_moments(const Tensor &energies, const GraphView &graph, const Tensor &edge_vectors)
+  {
+    const auto positions =
+        at::from_blob(const_cast<double *>(graph.center_positions), {graph.n_centers, 3}, at::kDouble);
+    std::vector<Tensor> moments;
+    for (int a = 0; a < 3; a++) {
+      const auto weight = positions.select(1, a).to(energies.options());
+      moments.push_back(gradients({energies}, {weight}, {edge_vectors}, true)[0]);
+    }
+    moments_ = at::stack(moments).to(at::kCPU, at::kDouble).contiguous();
+    return moments_.const_data_ptr<double>();
   }
 
   Result by_layers(const GraphView &graph, Exchange &exchange)
   {
     const Unspecialised guard(false);
-    const auto in = wrap(graph, dtype_);
+    const auto in = wrap(graph, dtype_, device_);
     std::vector<Layer> layers;
     auto state = module_.get_method("embed")({in.types}).toTensor();
     require_rows(state, "the state from embed", graph.n_nodes);
-    auto energies = at::zeros({graph.n_centers}, dtype_);
+    auto energies = at::zeros({graph.n_centers}, at::TensorOptions(device_).dtype(dtype_));
     for (int k = 0; k < n_layers_; k++) {
       layers.push_back(run_layer(k, graph, in, state));
       energies += layers.back().energies.detach();
@@ -175,7 +201,7 @@ class TorchModel : public lampion::Model {
     auto rows = at::zeros(shape, at::kDouble);
     rows.narrow(0, 0, graph.n_centers).copy_(state.detach());
     exchange.forward(rows.data_ptr<double>(), width_of(rows));
-    return rows.to(dtype_);
+    return rows.to(device_, dtype_);
   }
 
   // Derivatives from the last layer to the first; what a layer owes to a ghost's state goes to its owner.
@@ -190,26 +216,27 @@ class TorchModel : public lampion::Model {
                                    {layer.state_in, edge_vectors});
       total += parts[1];
       if (k == 0) break;
-      auto rows = parts[0].to(at::kDouble).contiguous();
+      auto rows = parts[0].to(at::kCPU, at::kDouble).contiguous();
       exchange.reverse(rows.data_ptr<double>(), width_of(rows));
-      weight = rows.narrow(0, 0, graph.n_centers).to(dtype_).view(layers[k - 1].state_out.sizes());
+      weight = rows.narrow(0, 0, graph.n_centers).to(device_, dtype_).view(layers[k - 1].state_out.sizes());
     }
     return total;
   }
 
   Result keep(const Tensor &energies, const Tensor &gradient)
   {
-    energies_ = energies.detach().to(at::kDouble).contiguous();
-    gradient_ = gradient.to(at::kDouble).contiguous();
-    return {energies_.const_data_ptr<double>(), gradient_.const_data_ptr<double>()};
+    energies_ = energies.detach().to(at::kCPU, at::kDouble).contiguous();
+    gradient_ = gradient.to(at::kCPU, at::kDouble).contiguous();
+    return {energies_.const_data_ptr<double>(), gradient_.const_data_ptr<double>(), nullptr};
   }
 
   torch::jit::Module module_;
   at::ScalarType dtype_;
+  at::Device device_;
   int n_layers_;
   bool layered_ = false;
   int state_width_ = 0;
-  Tensor energies_, gradient_;
+  Tensor energies_, gradient_, moments_;
 };
 
 // The exchange of a rank without neighbours.
@@ -223,7 +250,7 @@ void try_out(TorchModel &model, int n_types)
 {
   std::vector<int64_t> types(n_types);
   for (int k = 0; k < n_types; k++) types[k] = k;
-  const GraphView isolated{n_types, n_types, 0, types.data(), nullptr, nullptr};
+  const GraphView isolated{n_types, n_types, 0, types.data(), nullptr, nullptr, nullptr};
   model.evaluate(isolated);
   Alone alone;
   if (model.layered()) model.evaluate_by_layers(isolated, alone);
@@ -233,13 +260,14 @@ class TorchLibrary : public lampion::ModelLibrary {
  public:
   std::string read_manifest(const std::string &path) override { return lampion::read_manifest(path); }
 
-  std::unique_ptr<lampion::Model> load(const std::string &path, const std::string &dtype, int n_layers, int n_types,
-                                       int n_threads) override
+  std::unique_ptr<lampion::Model> load(const std::string &path, const lampion::Setting &setting) override
   {
-    at::set_num_threads(n_threads);
+    at::set_num_threads(setting.n_threads);
+    const auto device = lampion::choose_device(setting.device, setting.rank_on_node);
     return in_one_sentence("Model file " + path + " cannot be used", [&] {
-      auto model = std::make_unique<TorchModel>(path, dtype == "float32" ? at::kFloat : at::kDouble, n_layers);
-      try_out(*model, n_types);
+      const auto dtype = setting.dtype == "float32" ? at::kFloat : at::kDouble;
+      auto model = std::make_unique<TorchModel>(path, dtype, device, setting.n_layers);
+      try_out(*model, setting.n_types);
       return model;
     });
   }

@@ -19,13 +19,15 @@ struct GraphView {
   int64_t n_edges;
   const int64_t *types;         ///< (n_nodes,) index into type_names
   const int64_t *edge_index;    ///< (2, n_edges) row 0 = i (receives), row 1 = j
-  const void *edge_vectors;     ///< (n_edges, 3) r_j - r_i, in the model's dtype
+  const void *edge_vectors;     ///< (n_edges, 3) r_j - r_i, in the dtype the model was loaded with
+  const double *center_positions;    ///< (n_centers, 3) if `moments` are asked for, else nullptr
 };
 
 /// What a model returns; the memory belongs to the model until its next call.
 struct Result {
   const double *node_energies;    ///< (n_centers,)
   const double *gradient;         ///< (n_edges, 3) dE/d(edge_vector), E = sum of node_energies
+  const double *moments;          ///< (3, n_edges, 3) dB_a/d(edge_vector), B_a = sum of r_a * node_energies, or nullptr
 };
 
 /// Moves rows between the ranks that hold copies of the same atom. Collective over the ranks.
@@ -45,10 +47,18 @@ class Model {
   virtual bool layered() const = 0;
   /// Largest number of reals in the state of a node; 0 if not layered.
   virtual int state_width() const = 0;
-  /// One call of `forward`; with n_nodes > n_centers the surplus energies are not summed.
+  /// One call of `forward`; with n_nodes > n_centers the surplus energies are not summed. The only one to give moments.
   virtual Result evaluate(const GraphView &) = 0;
   /// `embed`, then `layer` 0 .. n_layers-1 with ghosts' states exchanged before each but the first.
   virtual Result evaluate_by_layers(const GraphView &, Exchange &) = 0;
+};
+
+/// How a model is to be used.
+struct Setting {
+  std::string dtype;     ///< "float32" or "float64": the one of lampion.json, or another to which the module is cast
+  std::string device;    ///< "cpu", "cuda" (the ranks of a node take its devices in turn) or "cuda:N"
+  int rank_on_node;      ///< which of the devices in turn
+  int n_layers, n_types, n_threads;
 };
 
 class ModelLibrary {
@@ -56,9 +66,8 @@ class ModelLibrary {
   virtual ~ModelLibrary() = default;
   /// Text of `lampion.json` inside the file; nothing of the file is executed.
   virtual std::string read_manifest(const std::string &path) = 0;
-  /// `dtype` is "float32" or "float64". One atom without neighbours is computed as a check.
-  virtual std::unique_ptr<Model> load(const std::string &path, const std::string &dtype,
-                                      int n_layers, int n_types, int n_threads) = 0;
+  /// One atom of each type without neighbours is computed as a check.
+  virtual std::unique_ptr<Model> load(const std::string &path, const Setting &) = 0;
 };
 }    // namespace lampion
 

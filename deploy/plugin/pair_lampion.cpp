@@ -1,43 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-#include "pair_lampion.h"
+#include "pair_lampion_impl.h"
 
 #include "fingerprint.h"
-#include "ghost_exchange.h"
-#include "graph.h"
-#include "manifest.h"
 #include "model_library.h"
-#include "units.h"
+#include "stop_together.h"
 
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
 #include "force.h"
 #include "memory.h"
-#include "neigh_list.h"
+#include "modify.h"
 #include "neighbor.h"
 #include "update.h"
 
 #include <algorithm>
-#include <climits>
-#include <cmath>
 #include <cstring>
 #include <exception>
-#include <memory>
-#include <vector>
 
 using namespace LAMMPS_NS;
-
-struct PairLampion::Impl {
-  Impl(Comm *comm, Pair *pair) : exchange(comm, pair) {}
-
-  lampion::GhostExchange exchange;
-  lampion::Manifest manifest;
-  lampion::Units units;
-  std::unique_ptr<lampion::Model> model;
-  std::unique_ptr<lampion::Graph> graph;
-  std::vector<double> owner;    // per atom, the index of the owned atom it is an image of
-};
 
 /* ---------------------------------------------------------------------- */
 
@@ -48,7 +30,7 @@ PairLampion::PairLampion(LAMMPS *lmp) : Pair(lmp), impl(nullptr), mode(FOLDED), 
   one_coeff = 1;
   manybody_flag = 1;
   no_virial_fdotr_compute = 1;
-  centroidstressflag = CENTROID_NOTAVAIL;
+  centroidstressflag = CENTROID_AVAIL;
   comm_forward = 1;    // the owner's index
   impl = new Impl(comm, this);
 }
@@ -70,9 +52,13 @@ PairLampion::~PairLampion()
 
 void PairLampion::settings(int narg, char **arg)
 {
-  if (narg > 0)
-    error->all(FLERR, "pair_style lampion takes no arguments, got '{}'; the model file belongs to pair_coeff: "
-               "pair_coeff * * model.pt Ar", arg[0]);
+  try {
+    impl->options = lampion::parse_options(narg, arg);
+  } catch (const std::exception &e) {
+    error->all(FLERR, e.what());
+  }
+  // a model that was loaded with other options must not go on
+  for (int i = 1; allocated && i <= atom->ntypes; i++) std::fill_n(setflag[i], atom->ntypes + 1, 0);
 }
 
 void PairLampion::coeff(int narg, char **arg)
@@ -100,6 +86,7 @@ void PairLampion::allocate()
 void PairLampion::load_model(const char *path)
 {
   std::string message;
+  const int rank = rank_on_node();    // collective, so not where an exception could leave it out
   try {
     auto &library = lampion::model_library();
     const auto text = library.read_manifest(path);
@@ -110,29 +97,47 @@ void PairLampion::load_model(const char *path)
       throw std::runtime_error(fmt::format("Model file {}: {}", path, e.what()));
     }
     const auto &manifest = impl->manifest;
-    impl->model = library.load(path, manifest.dtype, manifest.n_layers,
-                               static_cast<int>(manifest.type_names.size()), comm->nthreads);
-    impl->graph = std::make_unique<lampion::Graph>(manifest.dtype == "float32");
+    const auto dtype = working_dtype();
+    const int n_types = static_cast<int>(manifest.type_names.size());
+    impl->model = library.load(path, {dtype, impl->options.device, rank, manifest.n_layers, n_types, comm->nthreads});
+    if (impl->options.exchange == "layer" && !impl->model->layered())
+      throw std::runtime_error(fmt::format("Model file {}: the module has no embed and layer, so it cannot be "
+                                           "evaluated by layers; write: exchange auto", path));
+    impl->graph = std::make_unique<lampion::Graph>(dtype == "float32");
     cutoff = manifest.cutoff * impl->units.length;
+    watch_distances(path);
   } catch (const std::exception &e) {
     message = e.what();
   }
-  stop_if_any(message.c_str());
+  lampion::stop_if_any(lmp, message);
 }
 
-// Collective: if any rank has a message, all stop with that of the lowest such rank.
-void PairLampion::stop_if_any(const char *message)
+std::string PairLampion::working_dtype() const
 {
-  const int mine = *message ? comm->me : INT_MAX;
-  int first;
-  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
-  if (first == INT_MAX) return;
-  int length = static_cast<int>(strlen(message));
-  MPI_Bcast(&length, 1, MPI_INT, first, world);
-  std::string text(length, ' ');
-  if (comm->me == first) text = message;
-  MPI_Bcast(text.data(), length, MPI_CHAR, first, world);
-  error->all(FLERR, text);
+  return impl->options.precision == "model" ? impl->manifest.dtype : impl->options.precision;
+}
+
+// The ranks of a node share its devices. Asked only for device cuda: the splitting is collective.
+int PairLampion::rank_on_node() const
+{
+  if (impl->options.device != "cuda") return 0;
+  MPI_Comm node;
+  MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, comm->me, MPI_INFO_NULL, &node);
+  int rank;
+  MPI_Comm_rank(node, &rank);
+  MPI_Comm_free(&node);
+  return rank;
+}
+
+void PairLampion::watch_distances(const char *path)
+{
+  const auto &m = impl->manifest;
+  const bool off = impl->options.distance == "off";
+  impl->short_pairs = off ? lampion::ShortPairs() :
+                            lampion::ShortPairs(m.type_names, m.shortest_distance, impl->units.length);
+  if (impl->options.distance == "stop" && !impl->short_pairs.watches())
+    throw std::runtime_error(fmt::format("Model file {}: it does not tell the shortest distances of its training "
+                                         "data, which distance stop needs; write: distance off", path));
 }
 
 void PairLampion::map_types(int nnames, char **names)
@@ -158,9 +163,14 @@ void PairLampion::log_model(const char *path)
   if (comm->me != 0) return;
   const auto &m = impl->manifest;
   const auto types = utils::join_words(m.type_names, " ");
-  utils::logmesg(lmp, "Lampion model {} (fingerprint {}): types {}, cutoff {:.8g} in units {}, n_layers {}, {}, "
-                 "{} thread(s) per MPI rank\n", path, lampion::fingerprint(path), types, cutoff, update->unit_style,
-                 m.n_layers, m.dtype, comm->nthreads);
+  const auto dtype = working_dtype();
+  const auto cast = dtype == m.dtype ? "" : " (cast from " + m.dtype + ")";
+  utils::logmesg(lmp, "Lampion model {} (fingerprint {}): types {}, cutoff {:.8g} in units {}, n_layers {}, {}{}, "
+                 "device {}, {} thread(s) per MPI rank\n", path, lampion::fingerprint(path), types, cutoff,
+                 update->unit_style, m.n_layers, dtype, cast, impl->options.device, comm->nthreads);
+  if (impl->options.distance != "off" && !impl->short_pairs.watches())
+    utils::logmesg(lmp, "Lampion: the model file does not tell the shortest distances of its training data, so short "
+                   "pairs are not counted\n");
 }
 
 /* ----------------------------------------------------------------------
@@ -171,29 +181,10 @@ void PairLampion::init_style()
 {
   if (!force->newton_pair)
     error->all(FLERR, "pair_style lampion sends the forces on ghost atoms to their owners; write: newton on");
-  const bool bonded_pairs_lost = (force->special_lj[1] == 0.0 && force->special_coul[1] == 0.0) ||
-      (force->special_lj[2] == 0.0 && force->special_coul[2] == 0.0) ||
-      (force->special_lj[3] == 0.0 && force->special_coul[3] == 0.0);
-  if (atom->molecular != Atom::ATOMIC && atom->nbonds > 0 && bonded_pairs_lost)
-    error->all(FLERR, "pair_style lampion must see bonded neighbors, which special_bonds leaves out of the neighbor "
-               "list; write: special_bonds lj/coul 1.0 1.0 1.0");
-
-  const int n_layers = impl->manifest.n_layers;
-  const bool passes_messages = comm->nprocs > 1 && n_layers > 1;
-  mode = comm->nprocs == 1 ? FOLDED : EXCHANGED;
-  if (passes_messages && !impl->model->layered()) mode = EXTENDED;
-  ghostneigh = mode == EXTENDED;
-
-  if (mode == EXTENDED) {
-    if (comm->mode != Comm::SINGLE)
-      error->all(FLERR, "pair_style lampion with this model on several MPI ranks needs: comm_modify mode single");
-    const double shell = n_layers * cutoff + neighbor->skin;
-    comm->cutghostuser = std::max(comm->cutghostuser, shell);
-    if (comm->me == 0)
-      utils::logmesg(lmp, "Lampion: this model can only be evaluated as a whole, so each MPI rank also computes the "
-                     "ghost atoms within {} cutoffs ({:.6g}); a model with embed and layer avoids this cost\n",
-                     n_layers, shell);
-  }
+  require_bonded_pairs();
+  choose_mode();
+  impl->announced = false;
+  if (mode == EXTENDED) widen_ghost_shell();
   comm_forward = comm_reverse = std::max(1, mode == EXCHANGED ? impl->model->state_width() : 1);
   // hybrid copies these sizes before pair_coeff has told how wide a state is
   force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
@@ -202,149 +193,72 @@ void PairLampion::init_style()
   neighbor->add_request(this, NeighConst::REQ_FULL | (mode == EXTENDED ? NeighConst::REQ_GHOST : 0));
 }
 
+// LAMMPS keeps bonded pairs in the list, marked, unless both factors are 0 and there is no long-range solver.
+void PairLampion::require_bonded_pairs()
+{
+  if (atom->molecular == Atom::ATOMIC || atom->nbonds == 0 || force->kspace) return;
+  for (int k = 1; k <= 3; k++)
+    if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
+      error->all(FLERR, "pair_style lampion must see bonded neighbors, which special_bonds leaves out of the neighbor "
+                 "list; write: special_bonds lj/coul 1.0 1.0 1.0");
+}
+
+void PairLampion::choose_mode()
+{
+  const auto &exchange = impl->options.exchange;
+  const bool centroid = !modify->get_compute_by_style("^centroid/stress/atom").empty();
+  if (!centroid && !modify->get_compute_by_style("^heat/flux").empty())
+    error->all(FLERR, "compute heat/flux with pair_style lampion needs the virials of compute centroid/stress/atom: "
+               "those of compute stress/atom are not the heat flux of a many-body potential");
+  const bool passes_messages = impl->manifest.n_layers > 1;
+  const bool whole = exchange == "ghost" || !impl->model->layered();
+  if (centroid && passes_messages && exchange == "layer")
+    error->all(FLERR, "compute centroid/stress/atom with a model of {} layers is computed on the ghost shell; write: "
+               "exchange auto", impl->manifest.n_layers);
+  if (passes_messages && (centroid || (whole && comm->nprocs > 1))) mode = EXTENDED;
+  else mode = comm->nprocs == 1 ? FOLDED : EXCHANGED;
+  ghostneigh = mode == EXTENDED;
+}
+
+void PairLampion::widen_ghost_shell()
+{
+  if (comm->mode != Comm::SINGLE)
+    error->all(FLERR, "pair_style lampion with a ghost shell of several cutoffs needs: comm_modify mode single");
+  comm->cutghostuser = std::max(comm->cutghostuser, impl->manifest.n_layers * cutoff + neighbor->skin);
+}
+
+// Said at the first step, when LAMMPS has settled the shell, and again only if it has changed.
+void PairLampion::log_exchange()
+{
+  impl->announced = true;
+  if (comm->me != 0) return;
+  std::string how;
+  if (mode == FOLDED)
+    how = "one MPI rank, periodic images folded onto their owners, so keyword exchange has no effect";
+  else if (mode == EXTENDED)
+    how = fmt::format("the model is evaluated as a whole, so each MPI rank also computes the ghost atoms within {} "
+                      "cutoffs ({:.6g})", impl->manifest.n_layers, comm->cutghostuser);
+  else
+    how = impl->manifest.n_layers > 1 ? "states of ghost atoms are exchanged between layers" :
+                                        "energies depend on neighbors only, so nothing is exchanged between layers";
+  const double shell = std::max(comm->cutghostuser, neighbor->cutneighmax);
+  const auto line = fmt::format("Lampion: {}; ghost shell {:.6g}\n", how, shell);
+  if (line != impl->logged) utils::logmesg(lmp, line);
+  impl->logged = line;
+}
+
+// called by LAMMPS at the end of each run
+void PairLampion::finish()
+{
+  if (!impl->short_pairs.watches()) return;
+  const auto report = impl->short_pairs.report(world);
+  if (comm->me == 0) utils::logmesg(lmp, "Lampion: {}\n", report);
+}
+
 double PairLampion::init_one(int i, int j)
 {
   cutghost[i][j] = cutghost[j][i] = cutoff;
   return cutoff;
-}
-
-/* ----------------------------------------------------------------------
-   one step
-------------------------------------------------------------------------- */
-
-static bool all_finite(const double *values, int64_t n)
-{
-  return std::all_of(values, values + n, [](double value) { return std::isfinite(value); });
-}
-
-void PairLampion::compute(int eflag, int vflag)
-{
-  ev_init(eflag, vflag);
-  build_graph();
-  const bool by_layers = mode == EXCHANGED && impl->model->layered();
-  const auto graph = impl->graph->view();
-  lampion::Result result{};
-  std::string trouble;
-  try {
-    result = by_layers ? impl->model->evaluate_by_layers(graph, impl->exchange) : impl->model->evaluate(graph);
-    if (!all_finite(result.node_energies, graph.n_centers))
-      trouble = fmt::format("The model returned an energy that is no number at step {}; look at the last frames for "
-                            "atoms that came too close, and at the time step", update->ntimestep);
-  } catch (const std::exception &e) {
-    if (by_layers) error->one(FLERR, e.what());    // the other ranks wait inside the exchange
-    trouble = e.what();
-  }
-  // a rank that aborts alone may take the others' output, and so the reason, with it
-  stop_if_any(trouble.c_str());
-  add_energies(result.node_energies);
-  add_forces(result.gradient);
-  if (vflag_either) add_virial(result.gradient);
-}
-
-void PairLampion::build_graph()
-{
-  auto &graph = *impl->graph;
-  const lampion::Atoms atoms{atom->nlocal, atom->nlocal + atom->nghost, atom->x, atom->type, map};
-  if (mode == FOLDED) {
-    learn_owners();
-    graph.number_nodes_folded(*list, atoms, impl->owner);
-  } else {
-    graph.number_nodes(*list, atoms);
-  }
-  impl->exchange.row_of_atom = &graph.row_of_atom();
-  graph.fill_edges(*list, atoms, cutoff, 1.0 / impl->units.length);
-}
-
-// Each owned atom sends its index to its ghosts. Done at every step, not only when neighbors are
-// rebuilt: it costs a copy of nghost numbers, and can then not be out of date.
-void PairLampion::learn_owners()
-{
-  auto &owner = impl->owner;
-  owner.resize(atom->nlocal + atom->nghost);
-  for (int i = 0; i < atom->nlocal; i++) owner[i] = i;
-  impl->exchange.row_of_atom = nullptr;
-  impl->exchange.forward(owner.data(), 1);
-}
-
-void PairLampion::add_energies(const double *node_energies)
-{
-  const auto &graph = *impl->graph;
-  double total = 0.0;
-  for (int k = 0; k < graph.n_centers(); k++) {
-    const double energy = node_energies[k] * impl->units.energy;
-    total += energy;
-    if (eflag_atom) eatom[graph.atom_of_row(k)] += energy;
-  }
-  if (eflag_global) eng_vdwl += total;
-}
-
-// r_ij = r_j - r_i, so F_i = dE/dr_ij summed over the edges of i, and the opposite on j
-void PairLampion::add_forces(const double *gradient)
-{
-  const auto &graph = *impl->graph;
-  const double scale = impl->units.energy / impl->units.length;
-  double **f = atom->f;
-  for (int64_t e = 0; e < graph.n_edges(); e++) {
-    double *const fi = f[graph.center_atom(e)];
-    double *const fj = f[graph.neighbor_atom(e)];
-    for (int a = 0; a < 3; a++) {
-      const double force_on_i = scale * gradient[3 * e + a];
-      fi[a] += force_on_i;
-      fj[a] -= force_on_i;
-    }
-  }
-}
-
-// W = sum over edges of r_ij (x) f_ij with f_ij = -dE/dr_ij, half of it to either atom
-void PairLampion::add_virial(const double *gradient)
-{
-  static constexpr int ROW[6] = {0, 1, 2, 0, 0, 1};    // xx yy zz xy xz yz
-  static constexpr int COLUMN[6] = {0, 1, 2, 1, 2, 2};
-  const auto &graph = *impl->graph;
-  for (int64_t e = 0; e < graph.n_edges(); e++) {
-    const int i = graph.center_atom(e);
-    const int j = graph.neighbor_atom(e);
-    for (int k = 0; k < 6; k++) {
-      const double w = -impl->units.energy * graph.edge_vector(e, ROW[k]) * gradient[3 * e + COLUMN[k]];
-      if (vflag_global) virial[k] += w;
-      if (!vflag_atom) continue;
-      vatom[i][k] += 0.5 * w;
-      vatom[j][k] += 0.5 * w;
-    }
-  }
-}
-
-/* ----------------------------------------------------------------------
-   communication between owned atoms and ghosts: rows of impl->exchange
-------------------------------------------------------------------------- */
-
-int PairLampion::pack_forward_comm(int n, int *atoms, double *buf, int /*pbc_flag*/, int * /*pbc*/)
-{
-  for (int k = 0; k < n; k++) impl->exchange.read_row(atoms[k], buf + k * impl->exchange.width);
-  return n * impl->exchange.width;
-}
-
-void PairLampion::unpack_forward_comm(int n, int first, double *buf)
-{
-  const auto &exchange = impl->exchange;
-  for (int k = 0; k < n; k++)
-    if (double *row = exchange.row(first + k)) std::copy_n(buf + k * exchange.width, exchange.width, row);
-}
-
-int PairLampion::pack_reverse_comm(int n, int first, double *buf)
-{
-  for (int k = 0; k < n; k++) impl->exchange.read_row(first + k, buf + k * impl->exchange.width);
-  return n * impl->exchange.width;
-}
-
-void PairLampion::unpack_reverse_comm(int n, int *atoms, double *buf)
-{
-  const auto &exchange = impl->exchange;
-  for (int k = 0; k < n; k++) {
-    double *row = exchange.row(atoms[k]);
-    if (!row) continue;
-    for (int c = 0; c < exchange.width; c++) row[c] += buf[k * exchange.width + c];
-  }
 }
 
 double PairLampion::memory_usage()

@@ -11,6 +11,10 @@ PairStyle(lampion,PairLampion);
 
 #include "pair.h"
 
+namespace lampion {
+struct Result;
+}
+
 namespace LAMMPS_NS {
 
 class PairLampion : public Pair {
@@ -22,6 +26,7 @@ class PairLampion : public Pair {
   void coeff(int, char **) override;
   void init_style() override;
   double init_one(int, int) override;
+  void finish() override;
   int pack_forward_comm(int, int *, double *, int, int *) override;
   void unpack_forward_comm(int, int, double *) override;
   int pack_reverse_comm(int, int, double *) override;
@@ -32,7 +37,7 @@ class PairLampion : public Pair {
   // ghosts folded onto owners (one rank), states exchanged between layers, or a ghost shell of n_layers cutoffs
   enum { FOLDED, EXCHANGED, EXTENDED };
 
-  struct Impl;    // model, graph and units: no torch and no STL type in this header
+  struct Impl;    // model, graph and units: no torch in this header
   Impl *impl;
   int mode;
   double cutoff;    // in the units of the run
@@ -40,13 +45,22 @@ class PairLampion : public Pair {
   void allocate();
   void map_types(int, char **);
   void load_model(const char *);
+  std::string working_dtype() const;
+  int rank_on_node() const;
+  void watch_distances(const char *);
   void log_model(const char *);
+  void require_bonded_pairs();
+  void choose_mode();
+  void widen_ghost_shell();
+  void log_exchange();
   void build_graph();
   void learn_owners();
+  void stop_at_short_pairs();
+  lampion::Result evaluate();
   void add_energies(const double *);
   void add_forces(const double *);
   void add_virial(const double *);
-  void stop_if_any(const char *);
+  void add_centroid_virial(const lampion::Result &);
 };
 }    // namespace LAMMPS_NS
 
