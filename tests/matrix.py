@@ -39,7 +39,7 @@ thermo_style custom step atoms pe ke vol press pxx pyy pzz pxy pxz pyz
 thermo_modify norm no lost ignore format float %.17g
 thermo 50
 dump 1 all custom 100 PART.{k}.dump id type x y z fx fy fz c_e c_s[*]
-dump_modify 1 sort id format float %.17g
+dump_modify 1 sort id first yes format float %.17g
 """
 
 # the units of mass and time in grams and seconds, where mass is not g/mol
