@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import files
@@ -69,6 +70,12 @@ def binary() -> Path:
     assert spec
     assert spec.submodule_search_locations
     return Path(spec.submodule_search_locations[0]) / "lmp"
+
+
+def command(ranks: int = 1) -> list[str]:
+    """`lmp -in in.lmp` on so many MPI ranks."""
+    mpiexec = [str(Path(sys.prefix) / "bin" / "mpiexec"), "-n", str(ranks)] if ranks > 1 else []
+    return [*mpiexec, str(binary()), "-in", "in.lmp", "-log", "none"]
 
 
 def launch(command: Sequence[str], folder: Path, env: dict[str, str], timeout: float = 120.0) -> Finished:
