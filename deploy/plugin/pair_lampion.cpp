@@ -5,9 +5,8 @@
 #include "fingerprint.h"
 #include "ghost_exchange.h"
 #include "graph.h"
-#include "manifest.h"
 #include "model_library.h"
-#include "units.h"
+#include "potential.h"
 
 #include "atom.h"
 #include "comm.h"
@@ -28,14 +27,10 @@
 
 using namespace LAMMPS_NS;
 
-struct PairLampion::Impl {
+struct PairLampion::Impl : lampion::Potential {
   Impl(Comm *comm, Pair *pair) : exchange(comm, pair) {}
 
   lampion::GhostExchange exchange;
-  lampion::Manifest manifest;
-  lampion::Units units;
-  std::unique_ptr<lampion::Model> model;
-  std::unique_ptr<lampion::Graph> graph;
   std::vector<double> owner;    // per atom, the index of the owned atom it is an image of
 };
 
@@ -81,7 +76,8 @@ void PairLampion::coeff(int narg, char **arg)
     error->all(FLERR, "pair_coeff for pair_style lampion needs the model file and one name per atom type; write: "
                "pair_coeff * * model.pt Ar");
   if (!allocated) allocate();
-  load_model(arg[2]);
+  load_model(arg[2], *impl);
+  cutoff = impl->cutoff;
   map_types(narg - 3, arg + 3);
   log_model(arg[2]);
 }
@@ -97,23 +93,23 @@ void PairLampion::allocate()
 }
 
 // A node may lack the file or have another torch, so every rank reads for itself and all stop together.
-void PairLampion::load_model(const char *path)
+void PairLampion::load_model(const char *path, lampion::Potential &into)
 {
   std::string message;
   try {
     auto &library = lampion::model_library();
     const auto text = library.read_manifest(path);
     try {
-      impl->manifest = lampion::parse_manifest(text);
-      impl->units = lampion::conversion(impl->manifest.units, update->unit_style);
+      into.manifest = lampion::parse_manifest(text);
+      into.units = lampion::conversion(into.manifest.units, update->unit_style);
     } catch (const std::exception &e) {
       throw std::runtime_error(fmt::format("Model file {}: {}", path, e.what()));
     }
-    const auto &manifest = impl->manifest;
-    impl->model = library.load(path, manifest.dtype, manifest.n_layers,
-                               static_cast<int>(manifest.type_names.size()), comm->nthreads);
-    impl->graph = std::make_unique<lampion::Graph>(manifest.dtype == "float32");
-    cutoff = manifest.cutoff * impl->units.length;
+    const auto &manifest = into.manifest;
+    into.model = library.load(path, manifest.dtype, manifest.n_layers,
+                              static_cast<int>(manifest.type_names.size()), comm->nthreads);
+    into.graph = std::make_unique<lampion::Graph>(manifest.dtype == "float32");
+    into.cutoff = manifest.cutoff * into.units.length;
   } catch (const std::exception &e) {
     message = e.what();
   }
@@ -220,14 +216,23 @@ static bool all_finite(const double *values, int64_t n)
 void PairLampion::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  build_graph();
-  const bool by_layers = mode == EXCHANGED && impl->model->layered();
-  const auto graph = impl->graph->view();
-  lampion::Result result{};
+  evaluate(*impl, map);
+  add_energies(impl->result.node_energies);
+  add_forces(*impl, atom->f);
+  if (vflag_either) add_virial(impl->result.gradient);
+}
+
+// Collective. What the model returned stays in `potential` until its next evaluation.
+void PairLampion::evaluate(lampion::Potential &potential, const int *types)
+{
+  build_graph(potential, types);
+  const bool by_layers = mode == EXCHANGED && potential.model->layered();
+  const auto graph = potential.graph->view();
   std::string trouble;
   try {
-    result = by_layers ? impl->model->evaluate_by_layers(graph, impl->exchange) : impl->model->evaluate(graph);
-    if (!all_finite(result.node_energies, graph.n_centers))
+    potential.result = by_layers ? potential.model->evaluate_by_layers(graph, impl->exchange)
+                                 : potential.model->evaluate(graph);
+    if (!all_finite(potential.result.node_energies, graph.n_centers))
       trouble = fmt::format("The model returned an energy that is no number at step {}; look at the last frames for "
                             "atoms that came too close, and at the time step", update->ntimestep);
   } catch (const std::exception &e) {
@@ -236,15 +241,14 @@ void PairLampion::compute(int eflag, int vflag)
   }
   // a rank that aborts alone may take the others' output, and so the reason, with it
   stop_if_any(trouble.c_str());
-  add_energies(result.node_energies);
-  add_forces(result.gradient);
-  if (vflag_either) add_virial(result.gradient);
+  potential.step = update->ntimestep;
+  potential.evaluations++;
 }
 
-void PairLampion::build_graph()
+void PairLampion::build_graph(lampion::Potential &potential, const int *types)
 {
-  auto &graph = *impl->graph;
-  const lampion::Atoms atoms{atom->nlocal, atom->nlocal + atom->nghost, atom->x, atom->type, map};
+  auto &graph = *potential.graph;
+  const lampion::Atoms atoms{atom->nlocal, atom->nlocal + atom->nghost, atom->x, atom->type, types};
   if (mode == FOLDED) {
     learn_owners();
     graph.number_nodes_folded(*list, atoms, impl->owner);
@@ -252,7 +256,7 @@ void PairLampion::build_graph()
     graph.number_nodes(*list, atoms);
   }
   impl->exchange.row_of_atom = &graph.row_of_atom();
-  graph.fill_edges(*list, atoms, cutoff, 1.0 / impl->units.length);
+  graph.fill_edges(*list, atoms, potential.cutoff, 1.0 / potential.units.length);
 }
 
 // Each owned atom sends its index to its ghosts. Done at every step, not only when neighbors are
@@ -279,11 +283,11 @@ void PairLampion::add_energies(const double *node_energies)
 }
 
 // r_ij = r_j - r_i, so F_i = dE/dr_ij summed over the edges of i, and the opposite on j
-void PairLampion::add_forces(const double *gradient)
+void PairLampion::add_forces(const lampion::Potential &potential, double **f)
 {
-  const auto &graph = *impl->graph;
-  const double scale = impl->units.energy / impl->units.length;
-  double **f = atom->f;
+  const auto &graph = *potential.graph;
+  const double *const gradient = potential.result.gradient;
+  const double scale = potential.units.energy / potential.units.length;
   for (int64_t e = 0; e < graph.n_edges(); e++) {
     double *const fi = f[graph.center_atom(e)];
     double *const fj = f[graph.neighbor_atom(e)];
@@ -345,6 +349,38 @@ void PairLampion::unpack_reverse_comm(int n, int *atoms, double *buf)
     if (!row) continue;
     for (int c = 0; c < exchange.width; c++) row[c] += buf[k * exchange.width + c];
   }
+}
+
+/* ----------------------------------------------------------------------
+   further models of a committee
+------------------------------------------------------------------------- */
+
+const lampion::Potential &PairLampion::potential() const
+{
+  return *impl;
+}
+
+// The neighbor list and the ghosts are those the running model asked for; another model must do with them.
+void PairLampion::require_reach(const char *path, const lampion::Potential &other)
+{
+  const int n_layers = other.manifest.n_layers;
+  if (other.cutoff > cutoff || (mode == EXTENDED && n_layers * other.cutoff > impl->manifest.n_layers * cutoff))
+    error->all(FLERR, "Model file {} reaches farther ({} x {:.8g}) than the model of pair_style lampion ({} x {:.8g}), "
+               "whose neighbors it is given; name it in pair_coeff, and that model here", path, n_layers, other.cutoff,
+               impl->manifest.n_layers, cutoff);
+  if (mode == EXCHANGED && n_layers > 1 && !other.model->layered())
+    error->all(FLERR, "Model file {} has no embed and layer, but the model of pair_style lampion has; on several MPI "
+               "ranks name it in pair_coeff, and that model here", path);
+}
+
+// Collective. All forces of a potential's last evaluation, complete on the owned atoms of `f`, (nlocal + nghost, 3).
+void PairLampion::forces(const lampion::Potential &potential, double **f)
+{
+  std::fill_n(f[0], 3 * (atom->nlocal + atom->nghost), 0.0);
+  add_forces(potential, f);
+  if (mode == FOLDED) return;
+  impl->exchange.row_of_atom = nullptr;
+  impl->exchange.reverse(f[0], 3);
 }
 
 double PairLampion::memory_usage()

@@ -11,6 +11,10 @@ PairStyle(lampion,PairLampion);
 
 #include "pair.h"
 
+namespace lampion {
+struct Potential;
+}
+
 namespace LAMMPS_NS {
 
 class PairLampion : public Pair {
@@ -28,6 +32,15 @@ class PairLampion : public Pair {
   void unpack_reverse_comm(int, int *, double *) override;
   double memory_usage() override;
 
+  // for compute lampion/deviation: further models on the neighbors and by the communication of this one
+  const lampion::Potential &potential() const;
+  const int *model_types() const { return map; }
+  void load_model(const char *, lampion::Potential &);
+  void require_reach(const char *, const lampion::Potential &);
+  void evaluate(lampion::Potential &, const int *);
+  void forces(const lampion::Potential &, double **);
+  void stop_if_any(const char *);
+
  private:
   // ghosts folded onto owners (one rank), states exchanged between layers, or a ghost shell of n_layers cutoffs
   enum { FOLDED, EXCHANGED, EXTENDED };
@@ -39,14 +52,12 @@ class PairLampion : public Pair {
 
   void allocate();
   void map_types(int, char **);
-  void load_model(const char *);
   void log_model(const char *);
-  void build_graph();
+  void build_graph(lampion::Potential &, const int *);
   void learn_owners();
   void add_energies(const double *);
-  void add_forces(const double *);
+  void add_forces(const lampion::Potential &, double **);
   void add_virial(const double *);
-  void stop_if_any(const char *);
 };
 }    // namespace LAMMPS_NS
 
