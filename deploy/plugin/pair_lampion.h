@@ -12,8 +12,11 @@ PairStyle(lampion,PairLampion);
 #include "pair.h"
 
 namespace lampion {
+struct Manifest;
+struct Potential;
 struct Result;
-}
+class ShortPairs;
+}    // namespace lampion
 
 namespace LAMMPS_NS {
 
@@ -33,6 +36,14 @@ class PairLampion : public Pair {
   void unpack_reverse_comm(int, int *, double *) override;
   double memory_usage() override;
 
+  // for compute lampion/deviation: further models on the neighbors and by the communication of this one
+  const lampion::Potential &potential() const;
+  const int *model_types() const { return map; }
+  void load_model(const char *, lampion::Potential &);
+  void require_reach(const char *, const lampion::Potential &);
+  void evaluate(lampion::Potential &, const int *);
+  void forces(const lampion::Potential &, double **);
+
  private:
   // ghosts folded onto owners (one rank), states exchanged between layers, or a ghost shell of n_layers cutoffs
   enum { FOLDED, EXCHANGED, EXTENDED };
@@ -44,8 +55,7 @@ class PairLampion : public Pair {
 
   void allocate();
   void map_types(int, char **);
-  void load_model(const char *);
-  std::string working_dtype() const;
+  std::string working_dtype(const lampion::Manifest &) const;
   int rank_on_node() const;
   void watch_distances(const char *);
   void log_model(const char *);
@@ -53,12 +63,13 @@ class PairLampion : public Pair {
   void choose_mode();
   void widen_ghost_shell();
   void log_exchange();
-  void build_graph();
+  void build_graph(lampion::Potential &, const int *, lampion::ShortPairs &);
+  bool wants_moments() const;
   void learn_owners();
   void stop_at_short_pairs();
-  lampion::Result evaluate();
+  void run_model(lampion::Potential &, bool);
   void add_energies(const double *);
-  void add_forces(const double *);
+  void add_forces(const lampion::Potential &, double **);
   void add_virial(const double *);
   void add_centroid_virial(const lampion::Result &);
 };

@@ -24,36 +24,61 @@ void PairLampion::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
   if (!impl->announced) log_exchange();
-  build_graph();
+  impl->short_pairs.next_evaluation();
+  build_graph(*impl, map, impl->short_pairs);
   stop_at_short_pairs();
-  const auto result = evaluate();
-  add_energies(result.node_energies);
-  add_forces(result.gradient);
-  if (vflag_global || vflag_atom) add_virial(result.gradient);
-  if (cvflag_atom) add_centroid_virial(result);
+  run_model(*impl, wants_moments());
+  add_energies(impl->result.node_energies);
+  add_forces(*impl, atom->f);
+  if (vflag_global || vflag_atom) add_virial(impl->result.gradient);
+  if (cvflag_atom) add_centroid_virial(impl->result);
 }
 
-lampion::Result PairLampion::evaluate()
+// Deeper than one layer, an edge alone does not tell whose energy it changes.
+bool PairLampion::wants_moments() const
 {
-  const bool by_layers = mode == EXCHANGED && impl->model->layered();
-  const auto &graph = *impl->graph;
-  const auto view = graph.view(cvflag_atom && impl->manifest.n_layers > 1);
-  lampion::Result result{};
+  return cvflag_atom && impl->manifest.n_layers > 1;
+}
+
+void PairLampion::build_graph(lampion::Potential &potential, const int *types, lampion::ShortPairs &watch)
+{
+  auto &graph = *potential.graph;
+  const lampion::Atoms atoms{atom->nlocal, atom->nlocal + atom->nghost, atom->x, atom->type, types};
+  const double scale = 1.0 / potential.units.length;
+  if (mode == FOLDED) {
+    learn_owners();
+    graph.number_nodes_folded(*list, atoms, impl->owner);
+  } else {
+    graph.number_nodes(*list, atoms);
+  }
+  impl->exchange.row_of_atom = &graph.row_of_atom();
+  graph.fill_edges(*list, atoms, potential.cutoff, scale, watch);
+  if (wants_moments()) graph.fill_positions(atoms, scale);
+}
+
+// Collective. What the model returned stays in `potential` until its next evaluation.
+void PairLampion::run_model(lampion::Potential &potential, bool with_moments)
+{
+  auto &result = potential.result;
+  const auto &graph = *potential.graph;
+  const auto view = graph.view(with_moments);
+  const bool by_layers = mode == EXCHANGED && potential.model->layered();
   std::string trouble;
   std::vector<lampion::Suspect> suspects;
   try {
-    result = by_layers ? impl->model->evaluate_by_layers(view, impl->exchange) : impl->model->evaluate(view);
+    result = by_layers ? potential.model->evaluate_by_layers(view, impl->exchange) : potential.model->evaluate(view);
     if (!lampion::is_finite(graph, result)) {
       trouble = fmt::format("The model returned an energy or a gradient that is no finite number at step {}; look for "
                             "atoms that came too close, at the time step, and at the last frames", update->ntimestep);
-      suspects = lampion::atoms_not_finite(graph, result, atom, impl->units.length);
+      suspects = lampion::atoms_not_finite(graph, result, atom, potential.units.length);
     }
   } catch (const std::exception &e) {
     if (by_layers) error->one(FLERR, e.what());    // the other ranks wait inside the exchange
     trouble = e.what();
   }
   lampion::stop_if_any(lmp, trouble, suspects);
-  return result;
+  potential.step = update->ntimestep;
+  potential.evaluations++;
 }
 
 void PairLampion::stop_at_short_pairs()
@@ -66,22 +91,6 @@ void PairLampion::stop_at_short_pairs()
                           "types in the training data; look at the last frames, or write: distance count",
                           atom->tag[worst.i], atom->tag[worst.j], worst.distance, update->ntimestep, worst.limit);
   lampion::stop_if_any(lmp, message);
-}
-
-void PairLampion::build_graph()
-{
-  auto &graph = *impl->graph;
-  const lampion::Atoms atoms{atom->nlocal, atom->nlocal + atom->nghost, atom->x, atom->type, map};
-  if (mode == FOLDED) {
-    learn_owners();
-    graph.number_nodes_folded(*list, atoms, impl->owner);
-  } else {
-    graph.number_nodes(*list, atoms);
-  }
-  impl->exchange.row_of_atom = &graph.row_of_atom();
-  impl->short_pairs.next_evaluation();
-  graph.fill_edges(*list, atoms, cutoff, 1.0 / impl->units.length, impl->short_pairs);
-  if (cvflag_atom && impl->manifest.n_layers > 1) graph.fill_positions(atoms, 1.0 / impl->units.length);
 }
 
 // Each owned atom sends its index to its ghosts. Done at every step, not only when neighbors are
@@ -108,11 +117,11 @@ void PairLampion::add_energies(const double *node_energies)
 }
 
 // r_ij = r_j - r_i, so F_i = dE/dr_ij summed over the edges of i, and the opposite on j
-void PairLampion::add_forces(const double *gradient)
+void PairLampion::add_forces(const lampion::Potential &potential, double **f)
 {
-  const auto &graph = *impl->graph;
-  const double scale = impl->units.energy / impl->units.length;
-  double **f = atom->f;
+  const auto &graph = *potential.graph;
+  const double *const gradient = potential.result.gradient;
+  const double scale = potential.units.energy / potential.units.length;
   for (int64_t e = 0; e < graph.n_edges(); e++) {
     double *const fi = f[graph.center_atom(e)];
     double *const fj = f[graph.neighbor_atom(e)];

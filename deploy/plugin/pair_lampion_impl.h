@@ -6,25 +6,18 @@
 #include "pair_lampion.h"
 
 #include "ghost_exchange.h"
-#include "graph.h"
-#include "manifest.h"
 #include "pair_options.h"
+#include "potential.h"
 #include "short_pairs.h"
-#include "units.h"
 
-#include <memory>
 #include <string>
 #include <vector>
 
-struct LAMMPS_NS::PairLampion::Impl {
+struct LAMMPS_NS::PairLampion::Impl : lampion::Potential {
   Impl(Comm *comm, Pair *pair) : exchange(comm, pair) {}
 
   lampion::Options options;
   lampion::GhostExchange exchange;
-  lampion::Manifest manifest;
-  lampion::Units units;
-  std::unique_ptr<lampion::Model> model;
-  std::unique_ptr<lampion::Graph> graph;
   lampion::ShortPairs short_pairs;
   std::vector<double> owner;    // per atom, the index of the owned atom it is an image of
   bool announced = false;       // since init_style

@@ -91,6 +91,24 @@ def export(
 
 
 @app.command()
+def check(
+    model: Annotated[Path, typer.Argument(help="Model file")],
+    as_json: AsJson = False,
+) -> None:
+    """Self-test of a model file in lmp: derivatives, invariances, ranks, images, energy conservation."""
+    from lampion.pipeline import check as checking
+
+    rows = checking.check_model(model)
+    if as_json:
+        print(json.dumps(checking.as_json(model, rows)))
+    else:
+        for row in rows:
+            print(f"{'ok  ' if row.passed else 'FAIL'} {row.name:34s} {row.figure:9.1e}  allowed {row.tolerance:.0e}")
+    if not all(row.passed for row in rows):
+        raise typer.Exit(4)
+
+
+@app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model file")],
     data: Annotated[Path, typer.Argument(help="Labelled frames (.h5 or extended XYZ)")],

@@ -1,0 +1,136 @@
+"""Energies, forces and virials of given atoms, and energies along a trajectory, as the real `lmp` computes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from lammps.formats import LogFile
+
+from lampion.deploy.modelfile import Manifest
+from lampion.pipeline.check_atoms import Atoms, Floats
+from lampion.pipeline.runner import RunResult, run_lammps
+from lampion.training.lammps_dump import read_dump
+
+MASS = 40.0
+_EV_PER_A3 = 1.6021765e6  # bar, the number LAMMPS itself uses under `units metal`
+_FORCE_TO_ACCELERATION = 1.0 / 1.0364269e-4  # eV/Å over g/mol -> Å/ps², under `units metal`
+_DIGITS = "thermo_modify norm no format float %.17g"
+_PRESSURES = ("Pxx", "Pyy", "Pzz", "Pxy", "Pxz", "Pyz")
+
+
+class CheckError(ValueError):
+    """The model cannot be checked, because `lmp` cannot run it."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says of one configuration: energy, forces (n, 3), virial (6,) in the order of `VOIGT`."""
+
+    energy: float
+    forces: Floats
+    virial: Floats
+
+
+class Bench:
+    """Runs `lmp` with one model in numbered folders below `folder`."""
+
+    def __init__(self, model: Path, manifest: Manifest, folder: Path) -> None:
+        self.model, self.manifest, self.folder = model.resolve(), manifest, folder
+        self.runs = 0
+
+    def answers(self, configurations: Sequence[Atoms], ranks: int = 1) -> list[Answer]:
+        """Evaluate configurations of the same atoms in one process, by `rerun`.
+
+        Raises:
+            CheckError: `lmp` did not get to the end.
+        """
+        frames = self.folder / "frames.dump"
+        frames.write_text("".join(_frame(step, atoms) for step, atoms in enumerate(configurations)))
+        lines = f"""thermo_style custom step pe vol {" ".join(name.lower() for name in _PRESSURES)}
+{_DIGITS}
+dump forces all custom 1 forces.dump id type x y z fx fy fz
+dump_modify forces sort id format float %.17g
+rerun {frames} dump x y z box yes
+"""
+        result = self._run(configurations[0], lines, ranks)
+        (thermo,) = LogFile(str(result.log)).runs
+        unit = _EV_PER_A3 if self.manifest.units == "metal" else 1.0
+        pressures = np.array([thermo[name] for name in _PRESSURES]).T / unit
+        forces = [frame.vectors("fx", "fy", "fz") for frame in read_dump(result.folder / "forces.dump")]
+        virials = pressures * np.array(thermo["Volume"])[:, None]
+        return [Answer(*parts) for parts in zip(thermo["PotEng"], forces, virials, strict=True)]
+
+    def trajectory(self, atoms: Atoms, dt: float, steps: int) -> tuple[Floats, Floats]:
+        """Total and kinetic energies at every step of a run at constant energy, from rest.
+
+        Raises:
+            CheckError: `lmp` did not get to the end.
+        """
+        lines = f"""thermo_style custom step pe ke etotal
+{_DIGITS}
+fix 1 all nve
+timestep {dt:.17g}
+run {steps}
+"""
+        (thermo,) = LogFile(str(self._run(atoms, lines).log)).runs
+        return np.array(thermo["TotEng"]), np.array(thermo["KinEng"])
+
+    def acceleration(self, force: float) -> float:
+        """Of an atom of `MASS`, in the units of a run."""
+        return force / MASS * (_FORCE_TO_ACCELERATION if self.manifest.units == "metal" else 1.0)
+
+    def _run(self, atoms: Atoms, then: str, ranks: int = 1) -> RunResult:
+        self.runs += 1
+        folder = self.folder / str(self.runs)
+        script, data = self.folder / "check.in", self.folder / "atoms.data"
+        data.write_text(_data(atoms, len(self.manifest.type_names)))
+        script.write_text(self._input(data) + then)
+        result = run_lammps(script, folder=folder, ranks=ranks)
+        if not result.ending.ok:
+            raise CheckError(f"{self.model} cannot be checked: on {ranks} MPI rank(s), {result.ending.reason}")
+        return result
+
+    def _input(self, data: Path) -> str:
+        skin = 0.2 * self.manifest.cutoff
+        return f"""units {self.manifest.units}
+atom_modify map array
+box tilt large
+read_data {data}
+pair_style lampion
+pair_coeff * * {self.model} {" ".join(self.manifest.type_names)}
+neighbor {skin:.17g} bin
+neigh_modify every 1 delay 0 check yes
+thermo 1
+"""
+
+
+def _tilts(cell: Floats) -> tuple[float, float, float]:
+    return cell[1, 0], cell[2, 0], cell[2, 1]
+
+
+def _data(atoms: Atoms, n_types: int) -> str:
+    lines = ["lampion check", "", f"{len(atoms.types)} atoms", f"{n_types} atom types", ""]
+    lines += [f"0 {atoms.cell[k, k]:.17g} {axis}lo {axis}hi" for k, axis in enumerate("xyz")]
+    lines += ["{:.17g} {:.17g} {:.17g} xy xz yz".format(*_tilts(atoms.cell)), "", "Masses", ""]
+    lines += [*(f"{k} {MASS}" for k in range(1, n_types + 1)), "", "Atoms # atomic", ""]
+    return "\n".join([*lines, *_rows(atoms), ""])
+
+
+def _frame(step: int, atoms: Atoms) -> str:
+    """One frame of a text dump; it bounds a skewed box by the smallest upright one."""
+    xy, xz, yz = _tilts(atoms.cell)
+    x, y, z = np.diag(atoms.cell)
+    low = (min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0)
+    high = (x + max(0.0, xy, xz, xy + xz), y + max(0.0, yz), z)
+    bounds = [f"{a:.17g} {b:.17g} {t:.17g}" for a, b, t in zip(low, high, (xy, xz, yz), strict=True)]
+    header = ["ITEM: TIMESTEP", f"{step}", "ITEM: NUMBER OF ATOMS", f"{len(atoms.types)}"]
+    header += ["ITEM: BOX BOUNDS xy xz yz pp pp pp", *bounds, "ITEM: ATOMS id type x y z"]
+    return "\n".join([*header, *_rows(atoms), ""])
+
+
+def _rows(atoms: Atoms) -> list[str]:
+    rows = zip(atoms.types + 1, atoms.positions, strict=True)
+    return [f"{k} {kind} {r[0]:.17g} {r[1]:.17g} {r[2]:.17g}" for k, (kind, r) in enumerate(rows, 1)]
