@@ -144,3 +144,17 @@ def test_numbers_that_are_none_stop_the_run_with_the_worst_atoms(
         assert int(atom[1]) == SYSTEM.types[k]
         np.testing.assert_allclose([float(x) for x in atom[2:5]], SYSTEM.positions[k] % SYSTEM.box, rtol=1e-6)
         assert float(atom[5]) == pytest.approx(nearest[k], rel=1e-5)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_layers_that_lose_their_numbers_stop_every_rank(lmp: Lmp, tmp_path: Path, ranks: int) -> None:
+    """One krypton spoils the energies of its surroundings, also of those on other ranks."""
+    types = np.ones(len(SYSTEM.positions), dtype=np.int64)
+    types[7] = 2
+    System(SYSTEM.positions, SYSTEM.box, types).write(tmp_path, 1.0)
+    model = lj.LayeredDensity(5.0, 2)
+    model.weights[1] = torch.nan
+    lj.write_model(model, tmp_path / "model.pt", ("Ar", "Kr"), 5.0, 3)
+    done = lmp(script(PAIR.format("")), ranks, good=False)
+    assert "gradient that is no finite number at step 0" in done.output
+    assert done.output.count(", nearest neighbor at ") == 5
