@@ -25,14 +25,14 @@ std::string broadcast(std::string text, int root, MPI_Comm world)
   return text;
 }
 
-// the worst suspects of all ranks; those of a rank are padded with atoms of id 0 to one length
+// the worst suspects of all ranks; those of a rank are padded with atoms of type 0 to one length
 std::vector<Suspect> gather(std::vector<Suspect> mine, int n_ranks, MPI_Comm world)
 {
   constexpr int SIZE = MOST_SUSPECTS * sizeof(Suspect) / sizeof(double);
   mine.resize(MOST_SUSPECTS, Suspect{});
   std::vector<Suspect> all(static_cast<size_t>(n_ranks) * MOST_SUSPECTS);
   MPI_Allgather(mine.data(), SIZE, MPI_DOUBLE, all.data(), SIZE, MPI_DOUBLE, world);
-  all.erase(std::remove_if(all.begin(), all.end(), [](const Suspect &atom) { return atom.id == 0.0; }), all.end());
+  all.erase(std::remove_if(all.begin(), all.end(), [](const Suspect &atom) { return atom.type == 0.0; }), all.end());
   lampion::keep_worst(all);
   return all;
 }

@@ -99,3 +99,19 @@ def test_torch_of_another_minor_version_is_refused(lmp: Lmp, argon: Path, found:
     done = lmp(script(PAIR), good=good, env=env)
     refusal = f"compiled for torch 2.13.0, but found torch 2.12.1 in {torch}; write: pip install torch==2.13.0"
     assert (refusal in done.output) is not good
+
+
+def test_style_can_be_unloaded_while_it_is_in_use(lmp: Lmp, argon: Path) -> None:  # noqa: ARG001 - writes the model
+    native = "pair_style lj/cut 8.5\npair_coeff * * 0.0104 3.4\nrun 0"
+    done = lmp(script(PAIR, then=f"run 0\nplugin unload pair lampion\n{native}"))
+    energies = [line.split()[2] for line in done.output.splitlines() if line.split()[:1] == ["0"]]
+    assert float(energies[0]) == pytest.approx(float(energies[1]), rel=1e-9)
+    again = lmp(script(PAIR, then="plugin unload pair lampion\npair_style lampion"), good=False)
+    assert "ERROR: Unrecognized pair style 'lampion'" in again.output
+
+
+def test_ghost_shell_cannot_be_made_too_small(lmp: Lmp, argon: Path) -> None:  # noqa: ARG001 - writes the model
+    expected = lmp(script(PAIR), 2).thermo()["PotEng"]
+    done = lmp(script(PAIR, then="comm_modify cutoff 3.0\nrun 0"), 2)
+    assert "Communication cutoff adjusted to 10.5" in done.output
+    assert done.thermo()["PotEng"] == expected

@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 
 import lj
+from comparison import largest_difference, physics
 from stock_lmp import Finished, System, crystal, script
 
 Lmp = Callable[..., Finished]
@@ -26,24 +27,6 @@ def layered() -> lj.LayeredDensity:
 def write(folder: Path, module: torch.nn.Module, system: System = SYSTEM, n_layers: int = 3) -> None:
     system.write(folder, 1.0)
     lj.write_model(module, folder / "model.pt", NAMES, CUTOFF, n_layers)
-
-
-def physics(done: Finished) -> dict[str, np.ndarray]:
-    """Energy, pressure tensor (eV and bar), forces, energies and stresses per atom of a run of no steps."""
-    thermo, atoms = done.thermo(), done.atoms()
-    return {
-        "energy": thermo["PotEng"],
-        "pressure": np.stack([thermo[k] for k in ("Pxx", "Pyy", "Pzz", "Pxy", "Pxz", "Pyz")]),
-        "forces": np.stack([atoms[k] for k in ("fx", "fy", "fz")]),
-        "energies": atoms["c_e"],
-        "stresses": np.stack([atoms[f"c_s[{k}]"] for k in range(1, 7)]),
-    }
-
-
-def largest_difference(a: Finished, b: Finished, keys: tuple[str, ...] | None = None) -> float:
-    """The largest difference between two runs, each quantity relative to its largest value."""
-    got, expected = physics(a), physics(b)
-    return max(float(np.abs(got[key] - expected[key]).max() / np.abs(expected[key]).max()) for key in keys or expected)
 
 
 def test_one_rank_agrees_with_torch_and_ase(lmp: Lmp, tmp_path: Path) -> None:
