@@ -126,7 +126,7 @@ PARALLEL = {
     "fix-balance": Situation(nve(6, "fix 3 all balance 2 1.0 shift z 5 1.05"), ranks=2),
     "processors-along-x": Situation(before="processors 2 1 1", ranks=2),
     "four-ranks": Situation(nve(3), ranks=4, potentials=("sw",)),
-    "four-ranks-in-a-row": Situation(before="processors 1 1 4", ranks=4),
+    "four-ranks-in-a-row": Situation(before="processors 1 1 4", ranks=4, potentials=("sw",)),
     "four-ranks-one-atom": Situation(
         atoms="region box block 0 6 0 6 0 6\ncreate_box 2 box\ncreate_atoms 1 single 1 1 1\n"
         "create_atoms 2 single 1 1 1.6",

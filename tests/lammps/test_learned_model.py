@@ -1,0 +1,146 @@
+"""A learned model of three layers: ranks, ways of exchange, 500 steps of NPT, virial and lattice constant."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+
+import laws
+import lj
+from stock_lmp import Finished, System, crystal, script
+
+Lmp = Callable[..., Finished]
+NPT = """
+velocity all create 600 7 loop geom
+velocity all set 20 15 25 sum yes
+neigh_modify every 5 delay 0 check yes
+timestep 0.002
+fix 1 all npt temp 600 600 0.2 aniso 0 0 2
+thermo_style custom step pe pxx pyy pzz pxy pxz pyz lz
+thermo_modify norm no format float %.17g
+run 500
+write_data after.data nocoeff
+"""
+WAYS = [("layered", 1), ("layered", 2), ("layered", 4), ("whole", 1), ("whole", 2)]
+GROUPS = (("PotEng",), ("Pxx", "Pyy", "Pzz", "Pxy", "Pxz", "Pyz"), ("fx", "fy", "fz"), ("c_e",))
+
+
+@pytest.fixture
+def potential(tmp_path: Path) -> Path:
+    """`layered.pt` and `whole.pt`: the same three layers with and without exchange between them."""
+    for name, wrap in {"layered": lambda model: model, "whole": lj.Unlayered}.items():
+        model = wrap(laws.potential(layers=3, l_max=1))
+        lj.write_model(model, tmp_path / f"{name}.pt", ("A", "B"), laws.CUTOFF, n_layers=3)
+    return tmp_path
+
+
+def pair(name: str = "layered", types: str = "A B") -> str:
+    return f"pair_style lampion\npair_coeff * * {name}.pt {types}"
+
+
+def state(done: Finished) -> list[np.ndarray]:
+    """The last energy, pressure tensor, forces and energies per atom."""
+    columns = {key: values[-1:] for key, values in done.thermo().items()} | done.atoms()
+    return [np.array([columns[key] for key in group]) for group in GROUPS]
+
+
+def largest_difference(got: list[np.ndarray], expected: list[np.ndarray]) -> float:
+    """Each quantity relative to its largest value."""
+    return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(got, expected, strict=True))
+
+
+@pytest.mark.parametrize(("name", "ranks"), WAYS[1:])
+def test_ranks_and_ways_agree(lmp: Lmp, potential: Path, name: str, ranks: int) -> None:
+    crystal(3, n_types=2, a=4.4, tilt=True).write(potential, 1.0)
+    expected = state(lmp(script(pair())))
+    assert largest_difference(state(lmp(script(pair(name)), ranks)), expected) < 1e-10
+
+
+@pytest.mark.parametrize("name", ["layered", pytest.param("whole", marks=pytest.mark.slow)])
+def test_after_500_steps_of_npt_all_ways_agree(lmp: Lmp, potential: Path, name: str) -> None:
+    """What two ranks hold after 500 steps is what a fresh process computes for the same atoms, in every way.
+
+    The whole model, with its wide ghost shell, takes a minute: `pytest -m slow tests/lammps/test_learned_model.py`.
+    """
+    system = crystal(3, n_types=2, a=4.4)
+    system.write(potential, 1.0)
+    done = lmp(script(pair(name), then=NPT), 2)
+    moved = state(done)
+    assert int(done.output.split("Neighbor list builds = ")[1].split()[0]) >= 10
+    assert "Dangerous builds = 0" in done.output
+    assert changed_rank(system, done) > 20
+    for other, ranks in WAYS:
+        fresh = state(lmp(script(pair(other)).replace("atoms.data", "after.data"), ranks))
+        assert largest_difference(fresh, moved) < 1e-10, (other, ranks)
+
+
+def changed_rank(system: System, done: Finished) -> int:
+    """How many atoms are in the other half of the box, which is cut across z."""
+    assert "1 by 1 by 2 MPI processor grid" in done.output
+    before, now = system.positions[:, 2] / system.box[2], done.atoms()["z"] / done.thermo()["Lz"][-1]
+    return int((np.floor(2 * before) % 2 != np.floor(2 * now) % 2).sum())
+
+
+# change_box for a strain of e, and how it is taken back
+STRAINS = {
+    "Pxx": ("x scale {:.17g}", lambda e, _: 1 + e, lambda e, _: 1 / (1 + e)),
+    "Pyy": ("y scale {:.17g}", lambda e, _: 1 + e, lambda e, _: 1 / (1 + e)),
+    "Pzz": ("z scale {:.17g}", lambda e, _: 1 + e, lambda e, _: 1 / (1 + e)),
+    "Pxy": ("xy delta {:.17g}", lambda e, edge: e * edge, lambda e, edge: -e * edge),
+    "Pxz": ("xz delta {:.17g}", lambda e, edge: e * edge, lambda e, edge: -e * edge),
+    "Pyz": ("yz delta {:.17g}", lambda e, edge: e * edge, lambda e, edge: -e * edge),
+}
+PRECISE = "thermo_modify norm no format float %.17g"
+STEP = 5e-4
+STENCIL = {-2: 1 / 12, -1: -2 / 3, 1: 2 / 3, 2: -1 / 12}  # first derivative, error of fourth order
+BAR = 1.6021765e6  # eV/Å³, LAMMPS's own constant
+
+
+@pytest.mark.parametrize(("name", "ranks"), [("layered", 1), ("layered", 2), ("whole", 2)])
+def test_virial_is_the_derivative_of_the_energy(lmp: Lmp, potential: Path, name: str, ranks: int) -> None:
+    system = crystal(2, n_types=2, a=4.4)
+    system.write(potential, 1.0)
+    edge = system.box[0]
+    lines = ["change_box all triclinic", "thermo_style custom step pe pxx pyy pzz pxy pxz pyz", PRECISE, "run 0"]
+    for text, strain, back in STRAINS.values():
+        for k in STENCIL:
+            there, again = (text.format(way(k * STEP, edge)) for way in (strain, back))
+            lines += [f"change_box all {there} remap units box", "run 0", f"change_box all {again} remap units box"]
+    done = lmp(without_dump(script(pair(name), then="\n".join(lines))), ranks)
+    words = [line.split() for line in done.output.splitlines()]
+    tables = np.array([row for row in words if row[:1] == ["0"] and len(row) == 8], dtype=float)
+    energies, pressure = tables[1:, 1].reshape(6, 4), tables[0, 2:]
+    slope = energies @ np.array(list(STENCIL.values())) / STEP
+    np.testing.assert_allclose(pressure, -slope / edge**3 * BAR, atol=1e-6 * np.abs(pressure).max())
+
+
+def without_dump(text: str) -> str:
+    """LAMMPS does not make a box triclinic while a dump is open."""
+    return "\n".join(line for line in text.splitlines() if not line.startswith("dump"))
+
+
+def test_box_relax_finds_the_minimum_of_the_energy_curve(lmp: Lmp, potential: Path) -> None:  # noqa: ARG001 - writes the model
+    model = laws.potential(layers=3, l_max=1)
+    sites = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    curve = lambda a: laws.energy(model, a * sites, a * np.eye(3), np.zeros(4, dtype=np.int64))  # noqa: E731
+    best = minimize_scalar(curve, bounds=(3.85, 4.15), options={"xatol": 1e-9})
+    assert 3.9 < best.x < 4.1
+    text = f"""
+units metal
+lattice fcc 4.1
+region box block 0 3 0 3 0 3
+create_box 1 box
+create_atoms 1 box
+mass 1 40
+{pair(types="A")}
+fix 1 all box/relax iso 0 vmax 1e-3
+thermo_style custom step pe lx
+thermo_modify norm no format float %.17g
+min_modify line quadratic
+minimize 0 1e-10 500 2000
+"""
+    thermo = lmp(text).thermo()
+    assert thermo["Lx"][-1] / 3 == pytest.approx(best.x, rel=1e-5)
+    assert thermo["PotEng"][-1] == pytest.approx(27 * best.fun, rel=1e-9)
