@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import ase.io
+import ase.units
 import numpy as np
 from ase import Atoms
 
@@ -11,8 +12,8 @@ from lampion.training.errors import DataError
 from lampion.training.files import atomic_path
 from lampion.training.frames import Frames, Source, check_finite, type_indices
 
-#: Å/ps in ASE's unit of velocity (Å √(eV/amu)): ASE time unit in ps.
-ASE_TIME = 0.010180505710774743
+#: ASE's unit of time, Å √(amu/eV), in ps: turns velocities in Å/ps into ASE's.
+ASE_TIME = 1e-3 / ase.units.fs
 
 
 def write_extxyz(frames: Frames, path: Path) -> None:

@@ -10,11 +10,9 @@ from lampion.training.errors import DataError
 from lampion.training.frames import Floats, Frames, Source, check_finite, type_indices
 from lampion.training.lammps_dump import DumpFrame, read_dump
 from lampion.training.lammps_log import ThermoRow, thermo_rows, units_of
-from lampion.training.units import STYLES, UnitStyle, unit_style
+from lampion.training.units import AMU_A2_PER_PS2, BOLTZMANN, STYLES, UnitStyle, unit_style
 
 VIRIAL = tuple(f"c_virial[{i}]" for i in range(1, 7))
-BOLTZMANN = 8.617333262e-5  # eV/K
-AMU_A2_PER_PS2 = 1.0364269574711572e-4  # eV
 MIN_DIGITS = 8
 
 

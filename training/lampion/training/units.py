@@ -37,6 +37,11 @@ class UnitStyle:
         return self.length / self.time
 
 
+#: eV/K
+BOLTZMANN = si.k / si.e
+#: g/mol (Å/ps)² in eV
+AMU_A2_PER_PS2 = si.atomic_mass * (si.angstrom / si.pico) ** 2 / si.e
+
 _EV_PER_A3 = si.e / si.angstrom**3  # Pa
 _HARTREE = si.physical_constants["Hartree energy in eV"][0]
 _BOHR = si.physical_constants["Bohr radius"][0] / si.angstrom
