@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from lampion.deploy.modelfile import Manifest, save_model
-from lampion.training.build import DataStatistics, build_model
+from lampion.training.build import build_model
 from lampion.training.config import ModelConfig
+from lampion.training.statistics import DataStatistics
 
 EPSILON, SIGMA, LJ_CUTOFF = 0.0104, 3.4, 8.5  # argon, eV and Å
 CUTOFF, N_LAYERS = 6.5, 3  # of the learned model

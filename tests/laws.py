@@ -10,9 +10,10 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
-from lampion.training.build import DataStatistics, build_model
+from lampion.training.build import build_model
 from lampion.training.config import ModelConfig
 from lampion.training.neighbors import neighbor_edges
+from lampion.training.statistics import DataStatistics
 
 #: largest relative difference of two ways to compute one number
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 5e-5}

@@ -17,19 +17,20 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lampion.training import checkpoint
-from lampion.training.build import DataStatistics, build_model, model_of_checkpoint, torch_dtype
+from lampion.training.build import build_model, model_of_checkpoint, torch_dtype
 from lampion.training.config import TrainConfig
 from lampion.training.data import Split, load_split
 from lampion.training.errors import CheckpointError
 from lampion.training.evaluate import Parity, evaluate
 from lampion.training.files import atomic_path
+from lampion.training.gradients import eager_gradients
 from lampion.training.graphs import Graph, build_graphs, join
 from lampion.training.hdf5 import write_hdf5
-from lampion.training.loss import weighted_loss, weights_at
+from lampion.training.loss import weights_at
 from lampion.training.metrics import MetricsLog
 from lampion.training.optim import learning_rate
-from lampion.training.predict import predict
 from lampion.training.signals import StopRequest
+from lampion.training.statistics import DataStatistics
 
 Report = Callable[[dict[str, float], int], None]
 
@@ -122,15 +123,13 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(settings, self.step, self.total_steps, self.halvings)
         self.optimizer.zero_grad(set_to_none=True)
-        prediction = predict(self.model, graph, create_graph=True)
-        loss = weighted_loss(prediction, graph, weights_at(self.config.loss, progress), self.statistics.force_scale)
-        loss.backward()
+        weights = weights_at(self.config.loss, progress)
+        errors = eager_gradients(self.model, graph, weights, self.statistics.force_scale)
         nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
         self.optimizer.step()
         self.ema.update_parameters(self.model)
-        self.sums["loss"] += float(loss.detach())
-        self.sums["energy"] += float(((prediction.energy - graph.energy).detach() / graph.n_atoms).abs().mean())
-        self.sums["forces"] += float((prediction.forces - graph.forces).detach().abs().mean())
+        for name, value in errors._asdict().items():
+            self.sums[name] += float(value)
         self.step += 1
 
     def _batch(self) -> Graph:
