@@ -1,0 +1,75 @@
+"""Short-range repulsion between nuclei as a fixed part of the potential."""
+
+from collections.abc import Sequence
+
+import ase.data
+import scipy.constants
+import torch
+from torch import Tensor, nn
+
+from lampion.training.errors import ConfigError
+from lampion.training.radial import smooth_cutoff
+
+#: e² / (4 π ε0) in eV Å
+COULOMB = scipy.constants.e / (4 * scipy.constants.pi * scipy.constants.epsilon_0) * 1e10
+#: weights and decay rates of the universal screening function
+SCREENING = ((0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162))
+
+
+class ScreenedRepulsion(nn.Module):
+    """Half of E = Σ_pairs Z_i Z_j e² / (4πε0 r) φ(r / a) u(r / r_c) at each end of an edge.
+
+    Ziegler-Biersack-Littmark screening φ with a = 0.4685 Å / (Z_i^0.23 + Z_j^0.23), as in LAMMPS `pair_style zbl`
+    (Ziegler, Biersack, Littmark 1985, The Stopping and Range of Ions in Matter). The envelope u ends at the sum of the
+    covalent radii (Cordero 2008, 10.1039/b801115j), where no thermal configuration is: data decide there, the
+    prior only where no data can. A network trained beside it learns the remainder.
+
+    Args:
+        type_names: chemical symbol of each type.
+
+    Raises:
+        ConfigError: a type name is no chemical element.
+    """
+
+    charges: Tensor
+    powers: Tensor
+    radii: Tensor
+
+    def __init__(self, type_names: Sequence[str]) -> None:
+        super().__init__()
+        unknown = [name for name in type_names if name not in ase.data.atomic_numbers]
+        if unknown:
+            raise ConfigError(
+                f"model.repulsion: zbl needs chemical elements, '{unknown[0]}' is none; set model.repulsion to none"
+            )
+        numbers = [ase.data.atomic_numbers[name] for name in type_names]
+        dtype = torch.get_default_dtype()
+        self.register_buffer("charges", torch.tensor(numbers, dtype=dtype), persistent=False)
+        self.register_buffer("powers", self.charges**0.23, persistent=False)
+        radii = [float(ase.data.covalent_radii[number]) for number in numbers]
+        self.register_buffer("radii", torch.tensor(radii, dtype=dtype), persistent=False)
+
+    def forward(self, n_centers: int, types: Tensor, edge_index: Tensor, distances: Tensor) -> Tensor:
+        """Energies (n_centers,) in eV of the receiving nodes; arguments as in `EquivariantPotential.layer`."""
+        center, neighbor = types.index_select(0, edge_index[0]), types.index_select(0, edge_index[1])
+        charge = self.charges.index_select(0, center) * self.charges.index_select(0, neighbor)
+        inverse_length = (self.powers.index_select(0, center) + self.powers.index_select(0, neighbor)) / 0.46850
+        reach = self.radii.index_select(0, center) + self.radii.index_select(0, neighbor)
+        pair = screened_coulomb(distances, charge, inverse_length) * smooth_cutoff(distances / reach, 1.0)
+        zeros = torch.zeros([n_centers], dtype=distances.dtype, device=distances.device)
+        return zeros.index_add(0, edge_index[0], 0.5 * pair)
+
+
+def screened_coulomb(distances: Tensor, charge_product: Tensor, inverse_length: Tensor) -> Tensor:
+    """Z_i Z_j e² / (4πε0 r) φ(r / a) in eV.
+
+    Args:
+        distances: (n_edges,), Å.
+        charge_product: (n_edges,), Z_i Z_j.
+        inverse_length: (n_edges,), 1 / a in 1/Å.
+    """
+    x = distances * inverse_length
+    screening = torch.zeros_like(x)
+    for weight, rate in SCREENING:
+        screening = screening + weight * torch.exp(-rate * x)
+    return COULOMB * charge_product / distances * screening
