@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from lampion.training.build import build_model
-from lampion.training.config import ModelConfig
+from lampion.training.model_config import AnyModelConfig, DirectConfig, E3xConfig, MaceConfig, ModelConfig
 from lampion.training.neighbors import neighbor_edges
 from lampion.training.statistics import DataStatistics
 
@@ -20,21 +20,45 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 5e-5}
 CUTOFF = 4.0
 
 
-def potential(dtype: str = "float64", **settings: int) -> nn.Module:
-    """A random equivariant potential of two types."""
+def build(config: AnyModelConfig) -> nn.Module:
+    """A random model of two types."""
     torch.manual_seed(3)
-    statistics = DataStatistics(["A", "B"], [-1.5, 0.7], 0.8, 12.0, {"A-A": 1.6, "A-B": 1.4, "B-B": 1.5})
-    config = ModelConfig(cutoff=CUTOFF, dtype=dtype, **{"channels": 6, "basis": 6, **settings})
+    statistics = DataStatistics(["C", "O"], [-1.5, 0.7], 0.8, 12.0, {"C-C": 1.6, "C-O": 1.4, "O-O": 1.5})
     return build_model(config, statistics).eval()
 
 
-MODELS: dict[str, Callable[[], nn.Module]] = {
+def potential(dtype: str = "float64", **settings: int) -> nn.Module:
+    """A random equivariant potential."""
+    return build(ModelConfig(cutoff=CUTOFF, dtype=dtype, **{"channels": 6, "basis": 6, **settings}))
+
+
+def e3x(dtype: str = "float64", **settings: int) -> nn.Module:
+    """A random network after E3x."""
+    return build(E3xConfig(cutoff=CUTOFF, dtype=dtype, **{"features": 6, "num_basis_functions": 8, **settings}))
+
+
+def mace(dtype: str = "float64", **settings: int) -> nn.Module:
+    """A random MACE."""
+    return build(MaceConfig(cutoff=CUTOFF, dtype=dtype, **{"num_channels": 4, "max_ell": 2, **settings}))
+
+
+def direct(dtype: str = "float64", **settings: int) -> nn.Module:
+    """A random network that predicts forces."""
+    return build(DirectConfig(cutoff=CUTOFF, dtype=dtype, **{"features": 8, "basis": 6, **settings}))
+
+
+#: what can be evaluated layer by layer
+LAYERED: dict[str, Callable[[], nn.Module]] = {
     "l0": lambda: potential(l_max=0),
     "l1": lambda: potential(l_max=1),
     "l2, one layer, four-body": lambda: potential(l_max=2, layers=1, body_order=4),
     "l3, two-body": lambda: potential(l_max=3, body_order=2),
     "l1, radial network, three layers": lambda: potential(l_max=1, layers=3, radial_width=8),
+    "e3x": lambda: e3x(),
+    "e3x, invariant": lambda: e3x(max_degree=0, num_iterations=2),
+    "e3x, l3, one iteration": lambda: e3x(max_degree=3, num_iterations=1),
 }
+MODELS = {**LAYERED, "mace": lambda: mace()}
 
 
 def crystal(n: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

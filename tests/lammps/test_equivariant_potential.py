@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import laws
+from lampion.deploy import export
 from lampion.deploy.modelfile import Manifest, save_model
 from stock_lmp import crystal, script
 
@@ -14,7 +15,7 @@ BAR = 1602176.634  # eV/Å³
 
 def write(folder, model, dtype):
     manifest = Manifest(cutoff=laws.CUTOFF, type_names=("A", "B"), n_layers=model.n_layers, dtype=dtype)
-    save_model(torch.jit.script(model), manifest, folder / "model.pt")
+    save_model(export.script(model), manifest, folder / "model.pt")
 
 
 def skewed_cell(system):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lampion.training.config import load_config
+from lampion.training.config import ModelConfig, TrainConfig, load_config
 from lampion.training.config_reference import reference
 from lampion.training.errors import ConfigError
+from lampion.training.model_config import ARCHITECTURES
 
 GOOD = "data:\n  file: a.h5\nmodel:\n  cutoff: 5.0\nepochs: 3\n"
 
@@ -28,6 +29,15 @@ def test_values_defaults_and_overrides(config):
     assert loaded.model.l_max == 1
 
 
+@pytest.mark.parametrize(("name", "section"), ARCHITECTURES.items())
+def test_architecture_chooses_the_keys_and_the_default_is_ours(config, name, section):
+    weights = "loss: {energy: 0}\n"
+    loaded = load_config(config(GOOD + weights), [f"model.architecture={name}"])
+    assert type(loaded.model) is section
+    assert TrainConfig.model_validate(loaded.model_dump()) == loaded
+    assert type(load_config(config(GOOD)).model) is ModelConfig
+
+
 WRONG = {
     "unknown section": (GOOD + "batchsize: 3\n", r"c\.yaml:6: batchsize: unknown key\. Did you mean batch_size\?"),
     "unknown key": (
@@ -37,6 +47,27 @@ WRONG = {
     "no guess": (GOOD + "xyzzy: 3\n", r"c\.yaml:6: xyzzy: unknown key\.$"),
     "out of range": (GOOD.replace("5.0", "-1"), r"c\.yaml:4: model\.cutoff: Input should be greater than 0, got -1"),
     "wrong type": (GOOD.replace("3", "many"), r"c\.yaml:5: epochs: Input should be a valid integer.*got 'many'"),
+    "unknown architecture": (
+        GOOD.replace("  cutoff: 5.0", "  architecture: mase"),
+        r"c\.yaml:4: model\.architecture: 'mase' is not one of equivariant, mace, e3x, direct\. Did you mean mace\?",
+    ),
+    "key of an architecture": (
+        GOOD.replace("cutoff: 5.0", "architecture: e3x\n  max_degre: 1"),
+        r"c\.yaml:5: model\.max_degre: unknown key\. Did you mean model\.max_degree\?",
+    ),
+    "key of another architecture": (
+        GOOD.replace("cutoff: 5.0", "architecture: mace\n  features: 8"),
+        r"c\.yaml:5: model\.features: unknown key\.",
+    ),
+    "out of range within an architecture": (
+        GOOD.replace("cutoff: 5.0", "architecture: mace\n  max_L: 9"),
+        r"c\.yaml:5: model\.max_L: Input should be less than or equal to 3, got 9",
+    ),
+    "empty model": (GOOD.replace("  cutoff: 5.0", ""), r"c\.yaml:3: model: expected keys such as `cutoff:`, got None"),
+    "energies of direct forces": (
+        GOOD.replace("cutoff: 5.0", "architecture: direct"),
+        r"c\.yaml: model\.architecture direct predicts forces and no energy; write loss: \{energy: 0, stress: 0\}",
+    ),
     "missing": ("model:\n  cutoff: 5\n", "data is missing"),
     "missing file key": ("data:\n  train: 0.5\n", r"data\.file is missing"),
     "not yaml": ("data: [", "not valid YAML"),

@@ -9,7 +9,7 @@ import laws
 TOL = laws.TOLERANCE[torch.float64]
 
 
-@pytest.fixture(params=laws.MODELS, ids=list(laws.MODELS))
+@pytest.fixture(scope="module", params=laws.MODELS, ids=list(laws.MODELS))
 def model(request):
     return laws.MODELS[request.param]()
 
@@ -123,8 +123,10 @@ def test_cell_smaller_than_the_cutoff_equals_its_supercell(model):
     assert big == pytest.approx(27 * small, rel=1e-10)
 
 
-def test_layers_over_owned_atoms_and_ghosts_equal_the_whole(model, atoms):
+@pytest.mark.parametrize("name", laws.LAYERED)
+def test_layers_over_owned_atoms_and_ghosts_equal_the_whole(name, atoms):
     """Two halves of the atoms, each with the rest as ghosts whose state comes from the other half."""
+    model = laws.LAYERED[name]()
     positions, cell, types = atoms
     index, vectors = laws.neighbor_edges(positions, cell, np.ones(3, dtype=bool), laws.CUTOFF)
     edges, vectors, types = torch.from_numpy(index), torch.from_numpy(vectors), torch.from_numpy(types)
@@ -144,9 +146,10 @@ def test_layers_over_owned_atoms_and_ghosts_equal_the_whole(model, atoms):
     torch.testing.assert_close(total, whole, rtol=TOL, atol=TOL)
 
 
-def test_float32_agrees_with_float64(atoms):
+@pytest.mark.parametrize("make", [laws.potential, laws.e3x, laws.mace])
+def test_float32_agrees_with_float64(make, atoms):
     positions, cell, types = atoms
-    single, double = laws.potential("float32"), laws.potential("float64")
+    single, double = make("float32"), make("float64")
     double.load_state_dict({k: v.double() for k, v in single.state_dict().items()})
     forces = [laws.energy_forces_virial(m, positions, cell, types)[1].double() for m in (single, double)]
     assert float((forces[0] - forces[1]).abs().max()) < laws.TOLERANCE[torch.float32] * float(forces[1].abs().max())

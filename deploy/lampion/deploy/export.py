@@ -1,23 +1,35 @@
-"""Checkpoint -> model file: script, verify, write."""
+"""Checkpoint, or model of mace-torch -> model file: script, verify, write."""
 
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from lampion.deploy.modelfile import Manifest, save_model
+from lampion.deploy.references import of_architecture
 from lampion.deploy.verify import Check, verify
 from lampion.training.build import model_of_checkpoint
 from lampion.training.checkpoint import read_checkpoint
+from lampion.training.errors import ConfigError
+from lampion.training.files import sha256
+from lampion.training.mace_model import is_mace_file, load_mace
 
-REFERENCES = (
-    "@article{LAMMPS, author={Thompson, A. P. and others}, title={LAMMPS - a flexible simulation tool for "
-    "particle-based materials modeling at the atomic, meso, and continuum scales}, journal={Comp. Phys. Comm.}, "
-    "volume={271}, pages={10817}, year={2022}, doi={10.1016/j.cpc.2021.108171}}",
-    "@article{MACE, author={Batatia, Ilyes and others}, title={MACE: Higher Order Equivariant Message Passing Neural "
-    "Networks for Fast and Accurate Force Fields}, journal={Adv. Neural Inf. Process. Syst.}, volume={35}, "
-    "year={2022}, eprint={2206.07697}}",
-)
+
+def export_model(source: Path, output: Path, *, trust: bool = False, head: str | None = None) -> list[Check]:
+    """Export a checkpoint, or a model that mace-torch has saved; the file itself tells which it is.
+
+    Args:
+        source: checkpoint of `lampion train`, or `.model` of `mace_run_train` and of foundation models.
+        output: the model file.
+        trust: whether a file of mace-torch, which can run code, may be loaded.
+        head: see `export_mace`.
+    """
+    if is_mace_file(source):
+        return export_mace(source, output, trust=trust, head=head)
+    return export_checkpoint(source, output)
 
 
 def export_checkpoint(checkpoint: Path, output: Path) -> list[Check]:
@@ -36,21 +48,68 @@ def export_checkpoint(checkpoint: Path, output: Path) -> list[Check]:
     """
     content = read_checkpoint(checkpoint)
     model, config, statistics = model_of_checkpoint(content)
-    scripted = torch.jit.script(model)
-    checks = verify(model, scripted, config.model.cutoff, len(statistics.type_names))
+    training = {
+        "data_sha256": content["data_sha256"],
+        "shortest_distance": statistics.shortest,
+        "valid_errors": content["valid_errors"],
+        "test_errors": content.get("test_errors"),
+    }
+    references = of_architecture(config.model.architecture)
+    return _write(model, output, config.model.cutoff, statistics.type_names, training, references)
+
+
+def export_mace(source: Path, output: Path, *, trust: bool, head: str | None = None) -> list[Check]:
+    """Export a MACE of mace-torch, trained by it or a foundation model, in the precision it is stored in.
+
+    Args:
+        source: a pickled model.
+        output: the model file.
+        trust: consent to load it: a pickle runs whatever code its author wrote.
+        head: name of the readout of a model with several.
+
+    Returns:
+        The checks that were passed, with their figures.
+
+    Raises:
+        ConfigError: without `trust`.
+        CheckpointError: another kind of model, or no such head.
+        ExportError: a check failed; nothing was written.
+    """
+    if not trust:
+        raise ConfigError(
+            f"{source}: is a pickled model of mace-torch, and loading a pickle runs whatever code its author wrote; "
+            "if you trust where it comes from, add --trust"
+        )
+    model = load_mace(source, head)
+    training = {"mace_sha256": sha256(source)}
+    return _write(model, output, model.cutoff, model.type_names, training, of_architecture("mace"))
+
+
+def script(model: nn.Module) -> torch.jit.ScriptModule:
+    """TorchScript of a model, by its own method if it has one."""
+    own = getattr(model, "scripted", None)
+    return own() if own else torch.jit.script(model)
+
+
+def _write(
+    model: nn.Module,
+    output: Path,
+    cutoff: float,
+    type_names: Sequence[str],
+    training: Mapping[str, Any],
+    references: tuple[str, ...],
+) -> list[Check]:
+    scripted = script(model)
+    checks = verify(model, scripted, cutoff, len(type_names))
     manifest = Manifest(
-        cutoff=config.model.cutoff,
-        type_names=tuple(statistics.type_names),
-        n_layers=config.model.layers,
-        dtype=config.model.dtype,
+        cutoff=cutoff,
+        type_names=tuple(type_names),
+        n_layers=int(model.n_layers),  # type: ignore[arg-type]
+        dtype=str(next(model.parameters()).dtype).removeprefix("torch."),
         versions={"torch": str(torch.__version__), "lampion": version("lampion")},
-        training={
-            "data_sha256": content["data_sha256"],
-            "shortest_distance": statistics.shortest,
-            "valid_errors": content["valid_errors"],
-            "test_errors": content.get("test_errors"),
-        },
-        references=REFERENCES,
+        training=training,
+        references=references,
+        conservative=getattr(model, "conservative", True),
     )
     save_model(scripted, manifest, output)
     return checks

@@ -41,6 +41,7 @@ class Manifest:
         versions: Of torch and lampion at export.
         training: Data hash, shortest distance seen per element pair, errors on the test set.
         references: BibTeX entries to cite.
+        conservative: False if `forward` returns forces, (n_nodes, 3), that are no gradient of an energy.
         format: Version of this contract.
 
     Raises:
@@ -55,6 +56,7 @@ class Manifest:
     versions: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     references: tuple[str, ...] = ()
+    conservative: bool = True
     format: str = FORMAT
 
     def __post_init__(self) -> None:
@@ -67,6 +69,7 @@ class Manifest:
         _require(_is_count(self.n_layers), "n_layers", "a whole number of at least 1", self.n_layers)
         _require(self.dtype in ("float32", "float64"), "dtype", "float32 or float64", self.dtype)
         _require(self.units in ("metal", "lj"), "units", "metal or lj", self.units)
+        _require(isinstance(self.conservative, bool), "conservative", "true or false", self.conservative)
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:

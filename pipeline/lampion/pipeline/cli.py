@@ -76,15 +76,19 @@ def train(
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, e.g. train/best.ckpt")],
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, e.g. train/best.ckpt, or a .model of mace-torch")],
     out: Out = Path("model.pt"),
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Load a model of mace-torch, a pickle, which can run any code.")
+    ] = False,
+    head: Annotated[str | None, typer.Option(help="Readout of a mace-torch model that has several")] = None,
     force: Force = False,
 ) -> None:
     """Verify a trained model and write the file that `pair_style lampion` reads."""
-    from lampion.deploy.export import export_checkpoint
+    from lampion.deploy.export import export_model
 
     _keep(out, force)
-    checks = export_checkpoint(checkpoint, out)
+    checks = export_model(checkpoint, out, trust=trust, head=head)
     worst = max(checks, key=lambda check: check.difference / check.tolerance)
     print(f"{len(checks)} checks passed; closest to its limit: {worst.name}, {worst.difference:.1e}")
     print(out)

@@ -7,12 +7,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from lampion.training.config import ModelConfig, TrainConfig
+from lampion.training.config import TrainConfig
+from lampion.training.direct import DirectForces
+from lampion.training.e3x_style import E3xPotential
+from lampion.training.mace_model import build_mace
+from lampion.training.model_config import AnyModelConfig, DirectConfig, E3xConfig, MaceConfig, ModelConfig
 from lampion.training.potential import EquivariantPotential
 from lampion.training.statistics import DataStatistics
 
 
-def torch_dtype(config: ModelConfig) -> torch.dtype:
+def torch_dtype(config: AnyModelConfig) -> torch.dtype:
     """The torch dtype a configuration names."""
     return torch.float64 if config.dtype == "float64" else torch.float32
 
@@ -27,24 +31,71 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(previous)
 
 
-def build_model(config: ModelConfig, statistics: DataStatistics) -> EquivariantPotential:
-    """A model with random weights; constants are made in the model's own dtype, so float64 is exact throughout."""
+def build_model(config: AnyModelConfig, statistics: DataStatistics) -> nn.Module:
+    """A model with random weights; constants are made in the model's own dtype, so float64 is exact throughout.
+
+    Every architecture starts from the data's mean energies per type and its force scale.
+    """
     with _default_dtype(torch_dtype(config)):
-        return EquivariantPotential(
-            n_types=len(statistics.type_names),
-            cutoff=config.cutoff,
-            contact=min(statistics.shortest.values(), default=0.3 * config.cutoff),
-            l_max=config.l_max,
-            n_channels=config.channels,
-            n_layers=config.layers,
-            n_basis=config.basis,
-            radial_width=config.radial_width,
-            body_order=config.body_order,
-            readout_width=config.readout_width,
-            n_neighbors=max(1.0, statistics.n_neighbors),
-            shift=torch.tensor(statistics.energy_shift),
-            scale=statistics.force_scale,
-        )
+        match config:
+            case MaceConfig():
+                return build_mace(config, statistics)
+            case E3xConfig():
+                return _e3x(config, statistics)
+            case DirectConfig():
+                return _direct(config, statistics)
+        return _equivariant(config, statistics)
+
+
+def _equivariant(config: ModelConfig, statistics: DataStatistics) -> EquivariantPotential:
+    return EquivariantPotential(
+        n_types=len(statistics.type_names),
+        cutoff=config.cutoff,
+        contact=_contact(config, statistics),
+        l_max=config.l_max,
+        n_channels=config.channels,
+        n_layers=config.layers,
+        n_basis=config.basis,
+        radial_width=config.radial_width,
+        body_order=config.body_order,
+        readout_width=config.readout_width,
+        n_neighbors=max(1.0, statistics.n_neighbors),
+        shift=torch.tensor(statistics.energy_shift),
+        scale=statistics.force_scale,
+    )
+
+
+def _e3x(config: E3xConfig, statistics: DataStatistics) -> E3xPotential:
+    return E3xPotential(
+        n_types=len(statistics.type_names),
+        cutoff=config.cutoff,
+        max_degree=config.max_degree,
+        features=config.features,
+        num_iterations=config.num_iterations,
+        num_basis_functions=config.num_basis_functions,
+        n_neighbors=max(1.0, statistics.n_neighbors),
+        shift=torch.tensor(statistics.energy_shift),
+        scale=statistics.force_scale,
+    )
+
+
+def _direct(config: DirectConfig, statistics: DataStatistics) -> DirectForces:
+    return DirectForces(
+        n_types=len(statistics.type_names),
+        n_features=config.features,
+        n_layers=config.layers,
+        n_basis=config.basis,
+        cutoff=config.cutoff,
+        contact=_contact(config, statistics),
+        n_neighbors=max(1.0, statistics.n_neighbors),
+        scale=statistics.force_scale,
+        rotate=config.rotate,
+    )
+
+
+def _contact(config: AnyModelConfig, statistics: DataStatistics) -> float:
+    """Shortest distance expected, Å."""
+    return min(statistics.shortest.values(), default=0.3 * config.cutoff)
 
 
 def model_of_checkpoint(content: dict[str, Any]) -> tuple[nn.Module, TrainConfig, DataStatistics]:

@@ -1,13 +1,17 @@
 """Training configuration: YAML checked against typed models; an unknown key is an error with its line."""
 
 import difflib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lampion.training.errors import ConfigError
+from lampion.training.model_config import ARCHITECTURES, AnyModelConfig, ModelConfig
+
+__all__ = ["DataConfig", "LossConfig", "ModelConfig", "OptimizerConfig", "TrainConfig", "load_config"]
 
 
 class _Section(BaseModel):
@@ -23,20 +27,6 @@ class DataConfig(_Section):
     split_seed: int | None = Field(
         None, description="seed of a random split; none: train, valid and test follow each other in the file"
     )
-
-
-class ModelConfig(_Section):
-    """The equivariant potential."""
-
-    cutoff: float = Field(6.5, gt=0, description="range of one message, Å")
-    l_max: int = Field(1, ge=0, le=3, description="largest degree of the features")
-    channels: int = Field(16, ge=1, description="channels per degree")
-    layers: int = Field(2, ge=1, description="rounds of message passing")
-    body_order: int = Field(3, ge=2, le=4, description="bodies coupled within one layer")
-    basis: int = Field(10, ge=1, description="radial basis functions")
-    radial_width: int = Field(0, ge=0, description="hidden width of the radial network, 0 for a linear map")
-    readout_width: int = Field(16, ge=1, description="hidden width of the energy readout")
-    dtype: Literal["float32", "float64"] = Field("float32", description="precision of weights and forces")
 
 
 class LossConfig(_Section):
@@ -70,7 +60,7 @@ class TrainConfig(_Section):
     """A whole training run; a file of this shape is the complete record of it."""
 
     data: DataConfig
-    model: ModelConfig = ModelConfig()
+    model: AnyModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     epochs: int = Field(100, ge=1, description="passes over the training frames")
@@ -79,6 +69,19 @@ class TrainConfig(_Section):
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
     seed: int = Field(1, description="of the weights and of the order of the frames")
     threads: int | None = Field(None, ge=1, description="CPU threads; none: what torch chooses")
+
+    @model_validator(mode="after")
+    def _forces_alone(self) -> Self:
+        if not self.model.conservative and (_is_weight(self.loss.energy) or _is_weight(self.loss.stress)):
+            raise ValueError(
+                f"model.architecture {self.model.architecture} predicts forces and no energy; "
+                "write loss: {energy: 0, stress: 0}"
+            )
+        return self
+
+
+def _is_weight(weight: float | tuple[float, float]) -> bool:
+    return any(weight) if isinstance(weight, tuple) else bool(weight)
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
@@ -125,19 +128,36 @@ def _explain(error: ValidationError, path: Path, text: str) -> str:
     problem = error.errors()[0]
     # pydantic appends the members of a union it tried ("float", "tuple[float, float]") to the keys
     location = [part for part in problem["loc"] if isinstance(part, str) and not part.startswith(("float", "tuple"))]
+    architecture = location.pop(1) if location[:1] == ["model"] and len(location) > 1 else None
+    if problem["type"] == "union_tag_invalid":
+        location.append("architecture")
     name = ".".join(location)
     line = _line_of(text, location)
     where = f"{path}:{line}" if line else str(path)
-    if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(location[-1], _known_keys(location[:-1]), n=1, cutoff=0.5)
-        hint = f" Did you mean {'.'.join([*location[:-1], close[0]])}?" if close else ""
-        return f"{where}: {name}: unknown key.{hint}"
-    if problem["type"] == "missing":
-        return f"{where}: {name} is missing"
+    match problem["type"]:
+        case "extra_forbidden":
+            hint = _guess(location[-1], _known_keys(location[:-1], architecture), location[:-1])
+            return f"{where}: {name}: unknown key.{hint}"
+        case "union_tag_invalid":
+            tag = problem["ctx"]["tag"]
+            return f"{where}: {name}: '{tag}' is not one of {', '.join(ARCHITECTURES)}.{_guess(tag, ARCHITECTURES)}"
+        case "union_tag_not_found":
+            return f"{where}: {name}: expected keys such as `cutoff:`, got {problem['input']!r}"
+        case "missing":
+            return f"{where}: {name} is missing"
+        case "value_error" if not location:
+            return f"{where}: {problem['ctx']['error']}"
     return f"{where}: {name}: {problem['msg']}, got {problem['input']!r}"
 
 
-def _known_keys(sections: list[str]) -> list[str]:
+def _guess(word: str, known: Iterable[str], sections: Sequence[str] = ()) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {'.'.join([*sections, close[0]])}?" if close else ""
+
+
+def _known_keys(sections: list[str], architecture: str | None) -> list[str]:
+    if architecture:
+        return list(ARCHITECTURES[architecture].model_fields)
     model: Any = TrainConfig
     for section in sections:
         model = model.model_fields[section].annotation

@@ -7,17 +7,24 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from lampion.training.config import TrainConfig
+from lampion.training.model_config import ARCHITECTURES
 
 
 def reference() -> str:
     """Every key of the configuration with type, default and meaning, as Markdown tables."""
-    sections = {name: field.annotation for name, field in TrainConfig.model_fields.items() if _is_section(field)}
-    tables = [_table("Top level", TrainConfig), *(_table(f"`{name}`", model) for name, model in sections.items())]
+    tables = [_table("Top level", TrainConfig)]
+    for name, field in TrainConfig.model_fields.items():
+        if name == "model":
+            tables += [_table(f"`model`, `architecture: {tag}`", model) for tag, model in ARCHITECTURES.items()]
+        elif _is_section(field):
+            tables.append(_table(f"`{name}`", field.annotation))
     return "\n".join(tables)
 
 
 def _is_section(field: FieldInfo) -> bool:
-    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    return isinstance(field.default, BaseModel) or (
+        isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    )
 
 
 def _table(heading: str, model: Any) -> str:

@@ -37,15 +37,16 @@ class EdgeSum(nn.Module):
     """A_i[l3] = Σ_j Σ_paths R_path(r_ij) · C_path(Y_l1(r̂_ij) ⊗ h_j[l2]), per channel.
 
     Args:
-        l_max: largest degree of the harmonics and of the result.
+        l_max: largest degree of the harmonics.
         l_sender: largest degree of the sender state.
         n_channels: channels C.
+        l_out: largest degree of the result; none: `l_max`.
     """
 
-    def __init__(self, l_max: int, l_sender: int, n_channels: int) -> None:
+    def __init__(self, l_max: int, l_sender: int, n_channels: int, l_out: int | None = None) -> None:
         super().__init__()
         self.n_channels = n_channels
-        paths = so3.paths(l_max, l_sender, l_max)
+        paths = so3.paths(l_max, l_sender, l_max if l_out is None else l_out)
         self.l3 = [path.l3 for path in paths]
         self.couplings = nn.ModuleList([Coupling(path) for path in paths])
 
@@ -65,7 +66,7 @@ class EdgeSum(nn.Module):
             n_centers: number of receiving nodes.
 
         Returns:
-            (n_centers, (l_max+1)², C).
+            (n_centers, (l_out+1)², C).
         """
         sender = state.index_select(0, edge_index[1])
         weights = radial.view(-1, len(self.couplings), self.n_channels).unbind(1)

@@ -9,7 +9,7 @@ from lampion.training.graphs import Graph
 
 
 class Prediction(NamedTuple):
-    """Model output for a batch.
+    """Model output for a batch; of a model that predicts forces directly, energy and virial are zero.
 
     Attributes:
         energy: (n_frames,) eV, summed in float64.
@@ -28,10 +28,13 @@ def predict(model: nn.Module, graph: Graph, *, create_graph: bool = False) -> Pr
     With g = ∂E/∂r_ij of edge i <- j, r_ij = r_j - r_i: F_i += g, F_j -= g, and W = Σ r_ij ⊗ f_ij with f_ij = -g.
 
     Args:
-        model: `forward(types, edge_index, edge_vectors) -> node_energies`.
+        model: `forward(types, edge_index, edge_vectors) -> node_energies`, or, if its `conservative` is False,
+            `-> forces`.
         graph: one or several frames.
         create_graph: keep the graph, so that a loss on the forces can be differentiated.
     """
+    if not getattr(model, "conservative", True):
+        return _direct(model, graph, training=create_graph)
     vectors = graph.edge_vectors.detach().requires_grad_()
     node_energies = model(graph.types, graph.edge_index, vectors)
     (gradient,) = torch.autograd.grad(node_energies.sum(), vectors, create_graph=create_graph)
@@ -41,3 +44,13 @@ def predict(model: nn.Module, graph: Graph, *, create_graph: bool = False) -> Pr
     virial = torch.zeros_like(graph.stress).index_add(0, graph.frame_of_node[center], pair_virial)
     energy = torch.zeros_like(graph.energy).index_add(0, graph.frame_of_node, node_energies.to(graph.energy.dtype))
     return Prediction(energy, forces, virial)
+
+
+def _direct(model: nn.Module, graph: Graph, *, training: bool) -> Prediction:
+    """Forces as the model returns them; in training seen from a direction that changes with every batch."""
+    if training and model.rotate:
+        turn = model.next_rotation()  # type: ignore[operator]
+        forces = model(graph.types, graph.edge_index, graph.edge_vectors @ turn.T) @ turn
+    else:
+        forces = model(graph.types, graph.edge_index, graph.edge_vectors)
+    return Prediction(torch.zeros_like(graph.energy), forces, torch.zeros_like(graph.stress))
