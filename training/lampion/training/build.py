@@ -49,10 +49,11 @@ def build_model(config: AnyModelConfig, statistics: DataStatistics) -> nn.Module
 
 def _equivariant(config: ModelConfig, statistics: DataStatistics) -> EquivariantPotential:
     return EquivariantPotential(
-        n_types=len(statistics.type_names),
+        type_names=statistics.type_names,
         cutoff=config.cutoff,
         contact=_contact(config, statistics),
         l_max=config.l_max,
+        l_state=config.l_state,
         n_channels=config.channels,
         n_layers=config.layers,
         n_basis=config.basis,
@@ -62,6 +63,7 @@ def _equivariant(config: ModelConfig, statistics: DataStatistics) -> Equivariant
         n_neighbors=max(1.0, statistics.n_neighbors),
         shift=torch.tensor(statistics.energy_shift),
         scale=statistics.force_scale,
+        repulsion=config.repulsion == "zbl",
     )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lampion.training import so3
 from lampion.training.interaction import EdgeSum
-from lampion.training.update import DegreeLinear
+from lampion.training.update import Coupling, DegreeLinear
 
 
 def smooth_cutoff(distances: Tensor, cutoff: float) -> Tensor:
@@ -59,20 +59,20 @@ class Dense(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, (l_max+1)², F) to the same shape."""
+        """((l_max+1)², n, F) to the same shape."""
         mixed = self.linear(x)
-        return torch.cat([mixed[:, :1] + self.bias, mixed[:, 1:]], dim=1)
+        return torch.cat([mixed[:1] + self.bias, mixed[1:]], dim=0)
 
 
 def gated_silu(x: Tensor) -> Tensor:
     """σ(x_0) x: SiLU of the scalars x_0, which also gate the higher degrees."""
-    return torch.sigmoid(x[:, :1]) * x
+    return torch.sigmoid(x[:1]) * x
 
 
 def add_degrees(x: Tensor, other: Tensor) -> Tensor:
     """x + other, where components that `other` lacks are zero and those that x lacks are dropped."""
-    common = min(x.shape[1], other.shape[1])
-    return torch.cat([x[:, :common] + other[:, :common], x[:, common:]], dim=1)
+    common = min(x.shape[0], other.shape[0])
+    return torch.cat([x[:common] + other[:common], x[common:]], dim=0)
 
 
 class Iteration(nn.Module):
@@ -87,30 +87,37 @@ class Iteration(nn.Module):
         n_neighbors: average number of neighbours, to keep sums near unit size.
     """
 
-    l1: Tensor
-
     def __init__(
         self, *, l_max: int, l_sender: int, l_out: int, n_features: int, n_basis: int, n_neighbors: float
     ) -> None:
         super().__init__()
-        self.shape = [l_max + 1, n_features]
-        self.edge_sum = EdgeSum(l_max, l_sender, n_features, l_out)
+        self.n_degrees, self.l_sender, self.n_features = l_max + 1, l_sender, n_features
+        self.edge_sum = EdgeSum(l_max, l_sender, n_features)
         self.radial = nn.Linear(n_basis, (l_max + 1) * n_features, bias=False)
-        l1 = [path.l1 for path in so3.paths(l_max, l_sender, l_out)]
-        self.register_buffer("l1", torch.tensor(l1), persistent=False)
-        self.path_weight = nn.Parameter(torch.randn(len(l1), n_features))
+        self.coupling = Coupling(l_max, l_sender, l_out)
+        self.path_weight = nn.Parameter(torch.randn(sum(self.coupling.n_paths), n_features))
         self.dense_in = Dense(l_out, n_features)
         self.dense_out = Dense(l_out, n_features)
         self.register_buffer("sum_scale", torch.tensor(n_neighbors**-0.5))
 
     def forward(self, n_centers: int, state: Tensor, edge_index: Tensor, basis: Tensor, harmonics: Tensor) -> Tensor:
         """New state (n_centers, (l_out+1)², F)."""
-        per_degree = self.radial(basis).view(-1, self.shape[0], self.shape[1])
-        radial = per_degree.index_select(1, self.l1) * self.path_weight
-        message = self.edge_sum(radial.flatten(1), harmonics, state, edge_index, n_centers) * self.sum_scale
-        old = state[:n_centers]
+        per_degree = self.radial(basis).view(-1, self.n_degrees, 1, self.n_features)
+        radial = per_degree.expand(-1, -1, self.l_sender + 1, -1).flatten(1)
+        message = self._couple(self.edge_sum(radial, harmonics, state, edge_index, n_centers) * self.sum_scale)
+        old = state[:n_centers].transpose(0, 1)
         refined = self.dense_out(gated_silu(self.dense_in(add_degrees(message, old))))
-        return add_degrees(refined, old)
+        return add_degrees(refined, old).transpose(0, 1)
+
+    def _couple(self, uncoupled: Tensor) -> Tensor:
+        """Sum over the paths to each degree, one weight per path and feature: ((l_out+1)², n, F)."""
+        degrees: list[Tensor] = []
+        start = 0
+        for part in self.coupling(uncoupled):
+            weight = self.path_weight.narrow(0, start, part.shape[0])
+            degrees.append((part * weight.view(-1, 1, 1, self.n_features)).sum(0))
+            start += part.shape[0]
+        return torch.cat(degrees, dim=0)
 
 
 class E3xPotential(nn.Module):

@@ -1,20 +1,24 @@
 """The default potential: an equivariant message-passing network with many-body products."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from lampion.training import so3
 from lampion.training.interaction import EdgeSum
 from lampion.training.radial import RadialFunctions
-from lampion.training.update import DegreeLinear, Product
+from lampion.training.repulsion import ScreenedRepulsion
+from lampion.training.update import DegreeLinear, PathMix, SphereProducts
 
 
 class Layer(nn.Module):
-    """One round of message passing: edge sum, products, update of the state, energy readout.
+    """One round of message passing: edge sum, coupling, products, update of the state, energy readout.
 
     Args:
-        l_max: largest degree of the state it makes.
+        l_max: largest degree of the harmonics and of the factors of the products.
         l_sender: largest degree of the state it receives (0 in the first layer: only the embedding exists).
+        l_out: largest degree of the state it makes (0 in the last layer, of which only scalars are read).
         n_channels: channels per degree.
         n_types: number of atom types.
         n_basis: radial basis functions.
@@ -31,6 +35,7 @@ class Layer(nn.Module):
         *,
         l_max: int,
         l_sender: int,
+        l_out: int,
         n_channels: int,
         n_types: int,
         n_basis: int,
@@ -42,16 +47,16 @@ class Layer(nn.Module):
         readout_width: int,
     ) -> None:
         super().__init__()
-        self.l_max = l_max
+        self.n_common = so3.n_components(min(l_sender, l_out))
         self.edge_sum = EdgeSum(l_max, l_sender, n_channels)
         self.radial = RadialFunctions(
-            n_basis, self.edge_sum.n_functions, cutoff=cutoff, contact=contact, hidden=radial_width
+            n_basis, self.edge_sum.n_functions, n_types=n_types, cutoff=cutoff, contact=contact, hidden=radial_width
         )
-        self.mix = DegreeLinear(l_max, n_channels, n_channels)
-        self.products = nn.ModuleList([Product(l_max, n_channels) for _ in range(body_order - 2)])
+        self.mix = PathMix(l_max, l_sender, l_max, n_channels)
+        self.products = SphereProducts(l_max, l_out, n_channels, body_order - 1)
         self.order_scale = nn.Parameter(torch.ones(n_types, body_order - 1, n_channels))
-        self.update = DegreeLinear(l_max, n_channels, n_channels)
-        self.residual = DegreeLinear(l_sender, n_channels, n_channels)
+        self.update = DegreeLinear(l_out, n_channels, n_channels)
+        self.residual = DegreeLinear(min(l_sender, l_out), n_channels, n_channels)
         self.readout_linear = nn.Linear(n_channels, 1, bias=False)
         self.readout_hidden = nn.Linear(n_channels, readout_width)
         self.readout_out = nn.Linear(readout_width, 1, bias=False)
@@ -68,40 +73,40 @@ class Layer(nn.Module):
         edge_index: Tensor,
         distances: Tensor,
         harmonics: Tensor,
+        pairs: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """New state (n_centers, (l_max+1)², C) and this layer's energies (n_centers,), before scaling."""
-        summed = self.edge_sum(self.radial(distances), harmonics, state, edge_index, n_centers)
+        """New state (n_centers, (l_out+1)², C) and this layer's energies (n_centers,), before scaling."""
+        summed = self.edge_sum(self.radial(distances, pairs), harmonics, state, edge_index, n_centers)
         first = self.mix(summed * self.sum_scale)
         scale = self.order_scale.index_select(0, types[:n_centers])
-        power = first
-        total = first * scale[:, 0].unsqueeze(1)
-        for order, product in enumerate(self.products):
-            power = product(power, first)
-            total = total + power * scale[:, order + 1].unsqueeze(1)
-        new = self.update(total)
-        old = self.residual(state[:n_centers])
-        new = torch.cat([new[:, : old.shape[1]] + old, new[:, old.shape[1] :]], dim=1)
-        scalars = new[:, 0]
+        new = self.update(first) * scale[:, 0]
+        for order, product in enumerate(self.products(first)):
+            new = new + product * scale[:, order + 1]
+        old = self.residual(state[:n_centers, : self.n_common].transpose(0, 1))
+        new = torch.cat([new[: self.n_common] + old, new[self.n_common :]], dim=0)
+        scalars = new[0]
         hidden = torch.nn.functional.silu(self.readout_hidden(scalars))
-        return new, (self.readout_linear(scalars) + self.readout_out(hidden)).squeeze(-1)
+        return new.transpose(0, 1), (self.readout_linear(scalars) + self.readout_out(hidden)).squeeze(-1)
 
 
 class EquivariantPotential(nn.Module):
-    """E = Σ_i [ shift(type_i) + scale Σ_k readout_k(state_i^k) ], state^k equivariant of degrees 0..l_max.
+    """E = Σ_i [ shift(type_i) + scale Σ_k readout_k(state_i^k) ] + E_repulsion, state^k equivariant.
 
     Obeys the model contract: `forward` for a whole graph, `embed` and `layer` for exchange between MPI ranks.
 
     Args:
-        n_types: number of atom types.
+        type_names: atom types.
         cutoff: Å.
         contact: shortest distance expected, Å: where the radial functions have their resolution.
-        l_max: largest degree, 0..3.
+        l_max: largest degree of harmonics and products, 0..3.
+        l_state: largest degree of the states that nodes send to each other, 0..l_max.
         n_channels: channels per degree.
         n_layers: rounds of message passing.
         n_basis, radial_width, body_order, readout_width: see `Layer`.
         n_neighbors: average number of neighbours within the cutoff in the training data.
         shift: (n_types,) energy per atom, eV.
         scale: energy scale, eV.
+        repulsion: add the screened repulsion of the nuclei.
     """
 
     shift: Tensor
@@ -110,10 +115,11 @@ class EquivariantPotential(nn.Module):
     def __init__(
         self,
         *,
-        n_types: int,
+        type_names: Sequence[str],
         cutoff: float,
         contact: float,
         l_max: int,
+        l_state: int,
         n_channels: int,
         n_layers: int,
         n_basis: int,
@@ -123,18 +129,21 @@ class EquivariantPotential(nn.Module):
         n_neighbors: float,
         shift: Tensor,
         scale: float,
+        repulsion: bool,
     ) -> None:
         super().__init__()
         self.l_max = l_max
         self.n_layers = n_layers
-        self.embedding = nn.Embedding(n_types, n_channels)
+        self.n_types = len(type_names)
+        self.embedding = nn.Embedding(self.n_types, n_channels)
         self.layers = nn.ModuleList(
             [
                 Layer(
                     l_max=l_max,
-                    l_sender=l_max if index > 0 else 0,
+                    l_sender=l_state if index > 0 else 0,
+                    l_out=l_state if index < n_layers - 1 else 0,
                     n_channels=n_channels,
-                    n_types=n_types,
+                    n_types=self.n_types,
                     n_basis=n_basis,
                     radial_width=radial_width,
                     cutoff=cutoff,
@@ -146,18 +155,19 @@ class EquivariantPotential(nn.Module):
                 for index in range(n_layers)
             ]
         )
+        self.repulsion = ScreenedRepulsion(type_names) if repulsion else None
         dtype = torch.get_default_dtype()
         self.register_buffer("shift", shift.to(dtype))
         self.register_buffer("scale", torch.tensor(scale, dtype=dtype))
 
     def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
         """Node energies (n_nodes,), eV; arguments as in `keys`."""
-        distances, harmonics = self._geometry(edge_vectors)
+        distances, harmonics, pairs = self._edges(types, edge_index, edge_vectors)
         n_nodes = types.shape[0]
         state = self.embed(types)
-        energies = self.shift.index_select(0, types)
+        energies = self._fixed(n_nodes, types, edge_index, distances)
         for layer in self.layers:
-            state, energy = layer(n_nodes, types, state, edge_index, distances, harmonics)
+            state, energy = layer(n_nodes, types, state, edge_index, distances, harmonics, pairs)
             energies = energies + self.scale * energy
         return energies
 
@@ -170,18 +180,26 @@ class EquivariantPotential(nn.Module):
     def layer(
         self, k: int, n_centers: int, types: Tensor, state: Tensor, edge_index: Tensor, edge_vectors: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """State (n_centers, (l_max+1)², C) after layer k and its share of the node energies (n_centers,), eV."""
-        distances, harmonics = self._geometry(edge_vectors)
+        """State (n_centers, *, C) after layer k and its share of the node energies (n_centers,), eV."""
+        distances, harmonics, pairs = self._edges(types, edge_index, edge_vectors)
         energies = torch.zeros([n_centers], dtype=edge_vectors.dtype, device=edge_vectors.device)
         if k == 0:
-            energies = energies + self.shift.index_select(0, types[:n_centers])
+            energies = self._fixed(n_centers, types, edge_index, distances)
         new = state
         for index, layer in enumerate(self.layers):
             if index == k:
-                new, energy = layer(n_centers, types, state, edge_index, distances, harmonics)
+                new, energy = layer(n_centers, types, state, edge_index, distances, harmonics, pairs)
                 energies = energies + self.scale * energy
         return new, energies
 
-    def _geometry(self, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
+    def _fixed(self, n_centers: int, types: Tensor, edge_index: Tensor, distances: Tensor) -> Tensor:
+        """What is not learned: energy per atom of each type and the repulsion of the nuclei, (n_centers,), eV."""
+        energies = self.shift.index_select(0, types[:n_centers])
+        if self.repulsion is not None:
+            energies = energies + self.repulsion(n_centers, types, edge_index, distances)
+        return energies
+
+    def _edges(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         distances = torch.linalg.vector_norm(edge_vectors, dim=-1)
-        return distances, so3.spherical_harmonics(self.l_max, edge_vectors / distances.unsqueeze(-1))
+        pairs = types.index_select(0, edge_index[0]) * self.n_types + types.index_select(0, edge_index[1])
+        return distances, so3.spherical_harmonics(self.l_max, edge_vectors / distances.unsqueeze(-1)), pairs

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lampion.training.edges import sum_into_receivers, sum_into_senders
 from lampion.training.graphs import Graph
 
 
@@ -38,10 +39,12 @@ def predict(model: nn.Module, graph: Graph, *, create_graph: bool = False) -> Pr
     vectors = graph.edge_vectors.detach().requires_grad_()
     node_energies = model(graph.types, graph.edge_index, vectors)
     (gradient,) = torch.autograd.grad(node_energies.sum(), vectors, create_graph=create_graph)
-    center, neighbor = graph.edge_index.unbind(0)
-    forces = torch.zeros_like(graph.forces).index_add(0, center, gradient).index_add(0, neighbor, -gradient)
+    n_nodes = graph.types.shape[0]
+    received = sum_into_receivers(gradient, graph.edge_index, n_nodes)
+    forces = received - sum_into_senders(gradient, graph.edge_index, n_nodes)
     pair_virial = -graph.edge_vectors.unsqueeze(2) * gradient.unsqueeze(1)
-    virial = torch.zeros_like(graph.stress).index_add(0, graph.frame_of_node[center], pair_virial)
+    node_virial = sum_into_receivers(pair_virial, graph.edge_index, n_nodes)
+    virial = torch.zeros_like(graph.stress).index_add(0, graph.frame_of_node, node_virial)
     energy = torch.zeros_like(graph.energy).index_add(0, graph.frame_of_node, node_energies.to(graph.energy.dtype))
     return Prediction(energy, forces, virial)
 

@@ -22,36 +22,41 @@ def smooth_cutoff(distances: Tensor, cutoff: float) -> Tensor:
 
 
 class RadialFunctions(nn.Module):
-    """One radial function per (path, channel): R(r) = u(r) Σ_k W_k cos(w_k t), t = 1 / (1 + (r / r0)²).
+    """Radial functions of an edge: R(r) = u(r) W silu(V (a_ij ∘ b(r))), b_k = cos(w_k t), t = 1 / (1 + (r / r0)²).
 
     The coordinate t spends its resolution near contact distances r0, where potentials are steep, and stays bounded
     at r -> 0; with it 8 functions fit a Lennard-Jones force as well as 14 Bessel functions, with coefficients a
-    hundred times smaller. Frequencies w_k start at k π and are learned. The envelope u multiplies last and the map
-    has no bias, so every function and its first two derivatives vanish at the cutoff: a function that does not makes
-    the energy jump whenever a neighbour crosses the cutoff, and NVE drifts.
+    hundred times smaller. Frequencies w_k start at k π and are learned, as are the amplitudes a_ij of the pair of types.
+    The envelope u multiplies last and the maps have no bias, so every function and its first two derivatives vanish at
+    the cutoff: a function that does not makes the energy jump whenever a neighbour crosses the cutoff, and NVE drifts.
 
     Args:
         n_basis: number of basis functions.
-        n_functions: number of radial functions (paths x channels).
+        n_functions: number of radial functions.
+        n_types: number of atom types.
         cutoff: Å.
         contact: r0, the shortest distance expected, Å.
-        hidden: width of an optional SiLU layer between basis and functions, 0 for none.
+        hidden: width of the SiLU layer between basis and functions, 0 for none.
     """
 
-    def __init__(self, n_basis: int, n_functions: int, *, cutoff: float, contact: float, hidden: int = 0) -> None:
+    def __init__(
+        self, n_basis: int, n_functions: int, *, n_types: int, cutoff: float, contact: float, hidden: int = 0
+    ) -> None:
         super().__init__()
         self.cutoff = float(cutoff)
         self.contact = float(contact)
         self.frequencies = nn.Parameter(math.pi * torch.arange(1, n_basis + 1, dtype=torch.get_default_dtype()))
+        spread = 0.3 if n_types > 1 else 0.0
+        self.amplitudes = nn.Parameter(1.0 + spread * torch.randn(n_types * n_types, n_basis))
         width = hidden if hidden > 0 else n_basis
         self.hidden = nn.Linear(n_basis, hidden, bias=False) if hidden > 0 else nn.Identity()
         self.activation = nn.SiLU() if hidden > 0 else nn.Identity()
         self.out = nn.Linear(width, n_functions, bias=False)
 
-    def forward(self, distances: Tensor) -> Tensor:
-        """Distances (n_edges,) in Å -> (n_edges, n_functions)."""
+    def forward(self, distances: Tensor, pairs: Tensor) -> Tensor:
+        """Distances (n_edges,) in Å and pairs (n_edges,), type_i n_types + type_j -> (n_edges, n_functions)."""
         r = distances.unsqueeze(-1)
         x = r / self.contact
-        basis = torch.cos(self.frequencies / (1.0 + x * x))
+        basis = torch.cos(self.frequencies / (1.0 + x * x)) * self.amplitudes.index_select(0, pairs)
         values = self.out(self.activation(self.hidden(basis)))
         return values * smooth_cutoff(r, self.cutoff)

@@ -7,6 +7,7 @@ import scipy.constants
 import torch
 from torch import Tensor, nn
 
+from lampion.training.edges import sum_into_receivers
 from lampion.training.errors import ConfigError
 from lampion.training.radial import smooth_cutoff
 
@@ -56,8 +57,7 @@ class ScreenedRepulsion(nn.Module):
         inverse_length = (self.powers.index_select(0, center) + self.powers.index_select(0, neighbor)) / 0.46850
         reach = self.radii.index_select(0, center) + self.radii.index_select(0, neighbor)
         pair = screened_coulomb(distances, charge, inverse_length) * smooth_cutoff(distances / reach, 1.0)
-        zeros = torch.zeros([n_centers], dtype=distances.dtype, device=distances.device)
-        return zeros.index_add(0, edge_index[0], 0.5 * pair)
+        return sum_into_receivers(0.5 * pair, edge_index, n_centers)
 
 
 def screened_coulomb(distances: Tensor, charge_product: Tensor, inverse_length: Tensor) -> Tensor:

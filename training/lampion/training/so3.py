@@ -73,6 +73,17 @@ def paths(l1_max: int, l2_max: int, l3_max: int) -> list[Path]:
     ]
 
 
+def pair_components(l1_max: int, l2_max: int) -> list[tuple[int, int]]:
+    """Components (m1 of l1, m2 of l2) of an uncoupled product, in order of l1, l2, m1, m2; each counted through all l."""
+    return [
+        (l1 * l1 + m1, l2 * l2 + m2)
+        for l1 in range(l1_max + 1)
+        for l2 in range(l2_max + 1)
+        for m1 in range(2 * l1 + 1)
+        for m2 in range(2 * l2 + 1)
+    ]
+
+
 def coupling(path: Path) -> Tensor:
     """Coupling coefficients C of one path, float64, shape (2 l1+1, 2 l2+1, 2 l3+1), with Σ C² = 2 l3+1.
 

@@ -1,15 +1,18 @@
-"""Node operations: channel mixing per degree and many-body products of the summed messages."""
+"""Node operations: mixing of channels, coupling of degrees, many-body products.
+
+Features are (components, n, C): all nodes of one component lie together, so that every operation is one matrix product.
+"""
 
 import math
 
 import torch
+from scipy.integrate import lebedev_rule
 from torch import Tensor, nn
 
 from lampion.training import so3
 
-
-def _degrees(l_max: int) -> list[int]:
-    return [degree for degree in range(l_max + 1) for _ in range(2 * degree + 1)]
+#: orders for which Lebedev's quadrature of the sphere is tabulated and needed here
+LEBEDEV_DEGREES = (3, 5, 7, 9, 11, 13)
 
 
 class DegreeLinear(nn.Module):
@@ -20,56 +23,132 @@ class DegreeLinear(nn.Module):
         n_in, n_out: channels.
     """
 
-    degree: Tensor
-
     def __init__(self, l_max: int, n_in: int, n_out: int) -> None:
         super().__init__()
+        self.l_max, self.n_in, self.n_out = l_max, n_in, n_out
         self.weight = nn.Parameter(torch.randn(l_max + 1, n_in, n_out) / math.sqrt(n_in))
-        self.register_buffer("degree", torch.tensor(_degrees(l_max)), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map (n, (l_max+1)², n_in) to (n, (l_max+1)², n_out)."""
-        return torch.einsum("nmi,mio->nmo", features, self.weight.index_select(0, self.degree))
+        """Map ((l_max+1)², n, n_in) to ((l_max+1)², n, n_out)."""
+        mixed: list[Tensor] = []
+        for degree in range(self.l_max + 1):
+            part = features.narrow(0, degree * degree, 2 * degree + 1)
+            flat = part.reshape(-1, self.n_in) @ self.weight[degree]
+            mixed.append(flat.view(2 * degree + 1, -1, self.n_out))
+        return torch.cat(mixed, dim=0)
 
 
-class Product(nn.Module):
-    """Sum over all paths of W_path · C_path(a[l1] ⊗ b[l2]): raises the body order by one.
-
-    Repeated products of the summed messages give the many-body features of the atomic cluster expansion
-    (Drautz 2019, 10.1103/PhysRevB.99.014104) used by MACE (arXiv:2206.07697).
+class Coupling(nn.Module):
+    """B[path, m3] = Σ_m1m2 C_path A[l1 m1, l2 m2]: all allowed couplings of an uncoupled product.
 
     Args:
-        l_max: largest degree of both factors and of the result.
-        n_channels: channels; one (C, C) matrix W per path.
+        l1_max, l2_max: largest degrees of the factors.
+        l3_max: largest degree of the result.
     """
 
     table: Tensor
-    path_of_row: Tensor
-    component_of_row: Tensor
 
-    def __init__(self, l_max: int, n_channels: int) -> None:
+    def __init__(self, l1_max: int, l2_max: int, l3_max: int) -> None:
         super().__init__()
-        self.size = so3.n_components(l_max)
-        paths = so3.paths(l_max, l_max, l_max)
-        self.weight = nn.Parameter(torch.randn(len(paths), n_channels, n_channels) / math.sqrt(n_channels * 4))
-        tables: list[Tensor] = []
-        path_of_row: list[int] = []
-        component_of_row: list[int] = []
-        for index, path in enumerate(paths):
-            table = torch.zeros(2 * path.l3 + 1, self.size, self.size, dtype=torch.get_default_dtype())
-            table[:, path.l1**2 : (path.l1 + 1) ** 2, path.l2**2 : (path.l2 + 1) ** 2] = so3.coupling(path).permute(
-                2, 0, 1
-            )
-            tables.append(table)
-            path_of_row += [index] * (2 * path.l3 + 1)
-            component_of_row += range(path.l3**2, (path.l3 + 1) ** 2)
-        self.register_buffer("table", torch.cat(tables).reshape(-1, self.size * self.size), persistent=False)
-        self.register_buffer("path_of_row", torch.tensor(path_of_row), persistent=False)
-        self.register_buffer("component_of_row", torch.tensor(component_of_row), persistent=False)
+        columns = {pair: column for column, pair in enumerate(so3.pair_components(l1_max, l2_max))}
+        paths = so3.paths(l1_max, l2_max, l3_max)
+        self.n_paths = [sum(path.l3 == degree for path in paths) for degree in range(l3_max + 1)]
+        rows = []
+        for path in paths:  # ordered by l3
+            coefficients = torch.zeros(len(columns), 2 * path.l3 + 1, dtype=torch.float64)
+            for m1 in range(2 * path.l1 + 1):
+                for m2 in range(2 * path.l2 + 1):
+                    column = columns[path.l1**2 + m1, path.l2**2 + m2]
+                    coefficients[column] = so3.coupling(path)[m1, m2]
+            rows.append(coefficients.T)
+        self.register_buffer("table", torch.cat(rows).to(torch.get_default_dtype()), persistent=False)
 
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Couple a and b, each (n, (l_max+1)², C), to the same shape."""
-        outer = (a.unsqueeze(2) * b.unsqueeze(1)).reshape(-1, self.size * self.size, a.shape[2])
-        coupled = torch.einsum("nac,ra->nrc", outer, self.table)
-        mixed = torch.einsum("nri,rio->nro", coupled, self.weight.index_select(0, self.path_of_row))
-        return torch.zeros_like(a).index_add(1, self.component_of_row, mixed)
+    def forward(self, uncoupled: Tensor) -> list[Tensor]:
+        """(n_components, n, C) to one tensor (n_paths, 2 l3+1, n, C) per degree l3."""
+        n, channels = uncoupled.shape[1], uncoupled.shape[2]
+        coupled = (self.table @ uncoupled.reshape(self.table.shape[1], -1)).view(-1, n, channels)
+        parts: list[Tensor] = []
+        start = 0
+        for degree, count in enumerate(self.n_paths):
+            rows = count * (2 * degree + 1)
+            parts.append(coupled.narrow(0, start, rows).view(count, 2 * degree + 1, n, channels))
+            start += rows
+        return parts
+
+
+class PathMix(nn.Module):
+    """B[l3] = Σ_paths W_path B[path]: one matrix of channels per coupling.
+
+    Args:
+        l1_max, l2_max, l3_max: as in `Coupling`.
+        n_channels: channels C.
+    """
+
+    def __init__(self, l1_max: int, l2_max: int, l3_max: int, n_channels: int) -> None:
+        super().__init__()
+        self.coupling = Coupling(l1_max, l2_max, l3_max)
+        self.n_channels = n_channels
+        sizes = [1 / math.sqrt(n_channels * count) for count in self.coupling.n_paths for _ in range(count)]
+        weight = torch.randn(len(sizes), n_channels, n_channels) * torch.tensor(sizes).view(-1, 1, 1)
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, uncoupled: Tensor) -> Tensor:
+        """(n_components, n, C) to ((l3_max+1)², n, C)."""
+        n = uncoupled.shape[1]
+        mixed: list[Tensor] = []
+        start = 0
+        for part in self.coupling(uncoupled):
+            weight = self.weight.narrow(0, start, part.shape[0])
+            mixed.append(torch.bmm(part.flatten(1, 2), weight).sum(0).view(-1, n, self.n_channels))
+            start += part.shape[0]
+        return torch.cat(mixed, dim=0)
+
+
+class SphereProducts(nn.Module):
+    """Many-body products as products of functions on the sphere.
+
+    Features are coefficients of functions f(Ω) = Σ f_lm Y_lm(Ω). The product of several functions, taken point by point
+    and projected back on the harmonics, is a sum over all couplings of natural parity (Gaunt coefficients). With a
+    quadrature that is exact for the degree of the product it commutes with rotations exactly, and its cost grows with
+    the number of points instead of the number of couplings.
+
+    Products of summed messages are the many-body features of the atomic cluster expansion (Drautz 2019,
+    10.1103/PhysRevB.99.014104) used by MACE (arXiv:2206.07697); products by quadrature: Luo, Chen, Krishnapriyan 2024,
+    arXiv:2401.10216; quadrature: Lebedev and Laikov 1999, tables of scipy.
+
+    Args:
+        l_in: largest degree of the factors.
+        l_out: largest degree of the products.
+        n_channels: channels C.
+        n_factors: largest number of factors; products of 2 .. n_factors are made.
+    """
+
+    to_points: Tensor
+    from_points: Tensor
+
+    def __init__(self, l_in: int, l_out: int, n_channels: int, n_factors: int) -> None:
+        super().__init__()
+        self.n_factors, self.n_channels = n_factors, n_channels
+        self.factors = DegreeLinear(l_in, n_channels, n_factors * n_channels)
+        self.results = nn.ModuleList([DegreeLinear(l_out, n_channels, n_channels) for _ in range(n_factors - 1)])
+        degree = n_factors * l_in + l_out
+        points, weights = lebedev_rule(next(order for order in LEBEDEV_DEGREES if order >= degree))
+        harmonics = so3.spherical_harmonics(max(l_in, l_out), torch.from_numpy(points.T))
+        to_points = harmonics[:, : so3.n_components(l_in)] / math.sqrt(so3.n_components(l_in))
+        from_points = harmonics[:, : so3.n_components(l_out)].T * torch.from_numpy(weights / weights.sum())
+        dtype = torch.get_default_dtype()
+        self.register_buffer("to_points", to_points.to(dtype), persistent=False)
+        self.register_buffer("from_points", from_points.to(dtype), persistent=False)
+
+    def forward(self, features: Tensor) -> list[Tensor]:
+        """((l_in+1)², n, C) to the products of 2, 3, ... factors, each ((l_out+1)², n, C)."""
+        n = features.shape[1]
+        values = self.to_points @ self.factors(features).reshape(self.to_points.shape[1], -1)
+        factors = values.view(-1, n, self.n_factors, self.n_channels).unbind(2)
+        product = factors[0]
+        products: list[Tensor] = []
+        for index, result in enumerate(self.results):
+            product = product * factors[index + 1]
+            projected = self.from_points @ product.reshape(self.from_points.shape[1], -1)
+            products.append(result(projected.view(-1, n, self.n_channels)))
+        return products

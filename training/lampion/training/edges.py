@@ -1,0 +1,84 @@
+"""How edges meet nodes: read the sender of every edge, sum edges into their receivers or their senders.
+
+The portable form indexes and scatters. Scattering is slow when a compiler turns it into atomic additions, so a graph
+in which every node has equally many edges (`pad`) may be evaluated inside `padded_edges`: sums are then plain sums over
+an axis, and the gradient of reading a sender is again a sum, over the reversed edges. Both forms give the same numbers.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+_reverse: Tensor | None = None
+
+
+@contextmanager
+def padded_edges(reverse: Tensor) -> Iterator[None]:
+    """Evaluate models on a padded graph within this context.
+
+    Args:
+        reverse: (n_edges,), row of the edge that leads back; edges in rows k n .. k n + n - 1 belong to receiver k.
+    """
+    global _reverse
+    before, _reverse = _reverse, reverse
+    try:
+        yield
+    finally:
+        _reverse = before
+
+
+def read_senders(state: Tensor, edge_index: Tensor) -> Tensor:
+    """State of the sender of every edge, (n_edges, *)."""
+    if not torch.jit.is_scripting():
+        if _reverse is not None:
+            return _ReadSenders.apply(state, edge_index, _reverse)  # type: ignore[no-any-return, no-untyped-call]
+    return state.index_select(0, edge_index[1])
+
+
+def sum_into_receivers(values: Tensor, edge_index: Tensor, n_nodes: int) -> Tensor:
+    """Σ over the edges that end at a node, (n_nodes, *)."""
+    if not torch.jit.is_scripting():
+        if _reverse is not None:
+            return values.reshape(n_nodes, -1, *values.shape[1:]).sum(1)
+    return _scatter(values, edge_index[0], n_nodes)
+
+
+def sum_into_senders(values: Tensor, edge_index: Tensor, n_nodes: int) -> Tensor:
+    """Σ over the edges that start at a node, (n_nodes, *)."""
+    if not torch.jit.is_scripting():
+        if _reverse is not None:
+            return _SumIntoSenders.apply(values, edge_index, _reverse, n_nodes)  # type: ignore[no-any-return, no-untyped-call]
+    return _scatter(values, edge_index[1], n_nodes)
+
+
+def _scatter(values: Tensor, index: Tensor, n_nodes: int) -> Tensor:
+    shape = list(values.shape)
+    shape[0] = n_nodes
+    return torch.zeros(shape, dtype=values.dtype, device=values.device).index_add(0, index, values)
+
+
+class _ReadSenders(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, state, edge_index, reverse):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(edge_index, reverse)
+        ctx.n_nodes = state.shape[0]
+        return state.index_select(0, edge_index[1])
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        edge_index, reverse = ctx.saved_tensors
+        return _SumIntoSenders.apply(gradient, edge_index, reverse, ctx.n_nodes), None, None
+
+
+class _SumIntoSenders(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, values, edge_index, reverse, n_nodes):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(edge_index, reverse)
+        return values.index_select(0, reverse).reshape(n_nodes, -1, *values.shape[1:]).sum(1)
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        edge_index, reverse = ctx.saved_tensors
+        return _ReadSenders.apply(gradient, edge_index, reverse), None, None, None
