@@ -56,7 +56,8 @@ lampion::Manifest lampion::parse_manifest(const std::string &text)
 
   Manifest manifest{get<double>(parsed, "cutoff"), get<std::vector<std::string>>(parsed, "type_names"),
                     get<int>(parsed, "n_layers"), get<std::string>(parsed, "dtype"),
-                    get<std::string>(parsed, "units"), shortest_distance(parsed)};
+                    get<std::string>(parsed, "units"), shortest_distance(parsed),
+                    !parsed.contains("conservative") || get<bool>(parsed, "conservative")};
   require(manifest.cutoff > 0.0, "cutoff", parsed);
   require(!manifest.type_names.empty() && are_distinct(manifest.type_names), "type_names", parsed);
   require(manifest.n_layers >= 1, "n_layers", parsed);

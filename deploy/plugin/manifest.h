@@ -17,6 +17,7 @@ struct Manifest {
   std::string dtype;                      ///< "float32" or "float64"
   std::string units;                      ///< "metal" or "lj"
   std::map<std::string, double> shortest_distance;    ///< in training, by "A-B"; empty if the file does not tell
+  bool conservative;    ///< false: the module returns forces, which are the gradient of no energy
 };
 
 /// Throws std::runtime_error naming the key that is missing or wrong.

@@ -95,6 +95,14 @@ void require_energies(const Tensor &energies, int64_t rows, at::ScalarType dtype
                              " where " + at::toString(dtype) + " is asked for by lampion.json or keyword precision");
 }
 
+void require_forces(const Tensor &forces, int64_t rows, at::ScalarType dtype)
+{
+  require_rows(forces, "node_forces", rows);
+  if (forces.dim() != 2 || forces.size(1) != 3 || forces.scalar_type() != dtype)
+    throw std::runtime_error("node_forces, of a model whose lampion.json has conservative false, must be (n_nodes, 3) "
+                             "and of the dtype of lampion.json or keyword precision");
+}
+
 // The number of edges changes at every step, so code specialised to shapes would be compiled and thrown
 // away. Not off for good: freezing a model relies on it.
 using Unspecialised = torch::jit::GraphOptimizerEnabledGuard;
@@ -107,15 +115,16 @@ void cast(Tensor tensor, at::ScalarType dtype)
 
 class TorchModel : public lampion::Model {
  public:
-  TorchModel(const std::string &path, at::ScalarType dtype, at::Device device, int n_layers) :
-      module_(torch::jit::load(path, device)), dtype_(dtype), device_(device), n_layers_(n_layers)
+  TorchModel(const std::string &path, at::ScalarType dtype, at::Device device, int n_layers, bool conservative) :
+      module_(torch::jit::load(path, device)), dtype_(dtype), device_(device), n_layers_(n_layers),
+      conservative_(conservative)
   {
     for (const auto &parameter : module_.parameters()) cast(parameter, dtype);
     for (const auto &buffer : module_.buffers()) cast(buffer, dtype);
     module_.eval();
     // only edge_vectors shall be differentiated
     for (const auto &parameter : module_.parameters()) parameter.requires_grad_(false);
-    layered_ = module_.find_method("embed").has_value() && module_.find_method("layer").has_value();
+    layered_ = conservative && module_.find_method("embed").has_value() && module_.find_method("layer").has_value();
     const std::vector<std::string> layer_methods{"embed", "layer"};
     module_ = torch::jit::freeze(module_, layered_ ? std::optional(layer_methods) : std::nullopt);
   }
@@ -142,14 +151,24 @@ class TorchModel : public lampion::Model {
   Result forward(const GraphView &graph)
   {
     const Unspecialised guard(false);
+    const at::AutoGradMode differentiate(conservative_);
     const auto in = wrap(graph, dtype_, device_);
     const auto energies = module_.forward({in.types, in.edge_index, in.edge_vectors}).toTensor();
+    if (!conservative_) return keep_forces(energies, graph);
     require_energies(energies, graph.n_nodes, dtype_);
     const auto own = energies.narrow(0, 0, graph.n_centers);
     const bool moments = graph.center_positions != nullptr;
     auto result = keep(own, gradients({own}, {at::ones_like(own)}, {in.edge_vectors}, moments)[0]);
     if (moments) result.moments = keep_moments(own, graph, in.edge_vectors);
     return result;
+  }
+
+  Result keep_forces(const Tensor &forces, const GraphView &graph)
+  {
+    require_forces(forces, graph.n_nodes, dtype_);
+    energies_ = at::zeros({graph.n_centers}, at::kDouble);
+    forces_ = forces.narrow(0, 0, graph.n_centers).to(at::kCPU, at::kDouble).contiguous();
+    return {energies_.const_data_ptr<double>(), nullptr, nullptr, forces_.const_data_ptr<double>()};
   }
 
   const double *keep_moments(const Tensor &energies, const GraphView &graph, const Tensor &edge_vectors)
@@ -227,16 +246,17 @@ class TorchModel : public lampion::Model {
   {
     energies_ = energies.detach().to(at::kCPU, at::kDouble).contiguous();
     gradient_ = gradient.to(at::kCPU, at::kDouble).contiguous();
-    return {energies_.const_data_ptr<double>(), gradient_.const_data_ptr<double>(), nullptr};
+    return {energies_.const_data_ptr<double>(), gradient_.const_data_ptr<double>(), nullptr, nullptr};
   }
 
   torch::jit::Module module_;
   at::ScalarType dtype_;
   at::Device device_;
   int n_layers_;
+  bool conservative_;
   bool layered_ = false;
   int state_width_ = 0;
-  Tensor energies_, gradient_, moments_;
+  Tensor energies_, gradient_, moments_, forces_;
 };
 
 // The exchange of a rank without neighbours.
@@ -266,7 +286,7 @@ class TorchLibrary : public lampion::ModelLibrary {
     const auto device = lampion::choose_device(setting.device, setting.rank_on_node);
     return in_one_sentence("Model file " + path + " cannot be used", [&] {
       const auto dtype = setting.dtype == "float32" ? at::kFloat : at::kDouble;
-      auto model = std::make_unique<TorchModel>(path, dtype, device, setting.n_layers);
+      auto model = std::make_unique<TorchModel>(path, dtype, device, setting.n_layers, setting.conservative);
       try_out(*model, setting.n_types);
       return model;
     });

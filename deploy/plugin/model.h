@@ -23,11 +23,13 @@ struct GraphView {
   const double *center_positions;    ///< (n_centers, 3) if `moments` are asked for, else nullptr
 };
 
-/// What a model returns; the memory belongs to the model until its next call.
+/// What a model returns; the memory belongs to the model until its next call. Of `gradient` and `node_forces`
+/// one is nullptr; with the latter, node_energies are zero.
 struct Result {
   const double *node_energies;    ///< (n_centers,)
   const double *gradient;         ///< (n_edges, 3) dE/d(edge_vector), E = sum of node_energies
   const double *moments;          ///< (3, n_edges, 3) dB_a/d(edge_vector), B_a = sum of r_a * node_energies, or nullptr
+  const double *node_forces;      ///< (n_centers, 3) of a model that is not conservative, in place of a gradient
 };
 
 /// Moves rows between the ranks that hold copies of the same atom. Collective over the ranks.
@@ -59,6 +61,7 @@ struct Setting {
   std::string device;    ///< "cpu", "cuda" (the ranks of a node take its devices in turn) or "cuda:N"
   int rank_on_node;      ///< which of the devices in turn
   int n_layers, n_types, n_threads;
+  bool conservative;     ///< whether the module returns energies; else forces
 };
 
 class ModelLibrary {

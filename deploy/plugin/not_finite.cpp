@@ -24,12 +24,14 @@ double length(const Graph &graph, int64_t edge)
   return std::hypot(graph.edge_vector(edge, 0), graph.edge_vector(edge, 1), graph.edge_vector(edge, 2));
 }
 
-// per center: whether its energy, or the gradient of one of its edges, is no number
+// per center: whether its energy, its force, or the gradient of one of its edges, is no number
 std::vector<bool> bad_centers(const Graph &graph, const Result &result)
 {
   std::vector<bool> bad(graph.n_centers());
-  for (int row = 0; row < graph.n_centers(); row++) bad[row] = !std::isfinite(result.node_energies[row]);
-  for (int64_t e = 0; e < graph.n_edges(); e++)
+  for (int row = 0; row < graph.n_centers(); row++)
+    bad[row] = !std::isfinite(result.node_energies[row]) ||
+        (result.node_forces && !all_finite(result.node_forces + 3 * row, 3));
+  for (int64_t e = 0; result.gradient && e < graph.n_edges(); e++)
     if (graph.center_row(e) < graph.n_centers() && !all_finite(result.gradient + 3 * e, 3))
       bad[graph.center_row(e)] = true;
   return bad;
@@ -38,6 +40,7 @@ std::vector<bool> bad_centers(const Graph &graph, const Result &result)
 
 bool lampion::is_finite(const Graph &graph, const Result &result)
 {
+  if (result.node_forces) return all_finite(result.node_forces, 3 * graph.n_centers());
   return all_finite(result.node_energies, graph.n_centers()) && all_finite(result.gradient, 3 * graph.n_edges());
 }
 

@@ -8,6 +8,7 @@
 
 #include "atom.h"
 #include "comm.h"
+#include "compute.h"
 #include "error.h"
 #include "force.h"
 #include "memory.h"
@@ -101,7 +102,8 @@ void PairLampion::load_model(const char *path, lampion::Potential &into)
     const auto &manifest = into.manifest;
     const auto dtype = working_dtype(manifest);
     const int n_types = static_cast<int>(manifest.type_names.size());
-    into.model = library.load(path, {dtype, impl->options.device, rank, manifest.n_layers, n_types, comm->nthreads});
+    into.model = library.load(path, {dtype, impl->options.device, rank, manifest.n_layers, n_types, comm->nthreads,
+                                     manifest.conservative});
     if (impl->options.exchange == "layer" && !into.model->layered())
       throw std::runtime_error(fmt::format("Model file {}: the module has no embed and layer, so it cannot be "
                                            "evaluated by layers; write: exchange auto", path));
@@ -169,6 +171,9 @@ void PairLampion::log_model(const char *path)
   utils::logmesg(lmp, "Lampion model {} (fingerprint {}): types {}, cutoff {:.8g} in units {}, n_layers {}, {}{}, "
                  "device {}, {} thread(s) per MPI rank\n", path, lampion::fingerprint(path), types, cutoff,
                  update->unit_style, m.n_layers, dtype, cast, impl->options.device, comm->nthreads);
+  if (!m.conservative)
+    error->warning(FLERR, "Lampion: the model predicts forces that are the gradient of no energy: the total energy is "
+                   "not conserved, energies are zero, and there is no pressure");
   if (impl->options.distance != "off" && !impl->short_pairs.watches())
     utils::logmesg(lmp, "Lampion: the model file does not tell the shortest distances of its training data, so short "
                    "pairs are not counted\n");
@@ -183,6 +188,7 @@ void PairLampion::init_style()
   if (!force->newton_pair)
     error->all(FLERR, "pair_style lampion sends the forces on ghost atoms to their owners; write: newton on");
   require_bonded_pairs();
+  refuse_virials();
   choose_mode();
   impl->announced = false;
   if (mode == EXTENDED) widen_ghost_shell();
@@ -202,6 +208,26 @@ void PairLampion::require_bonded_pairs()
     if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
       error->all(FLERR, "pair_style lampion must see bonded neighbors, which special_bonds leaves out of the neighbor "
                  "list; write: special_bonds lj/coul 1.0 1.0 1.0");
+}
+
+// Forces that come from no energy have no virial either. Whether thermo prints the pressure cannot be seen here.
+void PairLampion::refuse_virials()
+{
+  if (impl->manifest.conservative) return;
+  for (const auto *style : {"^pressure", "^stress/atom", "^centroid/stress/atom", "^heat/flux"})
+    for (const auto *compute : modify->get_compute_by_style(style))
+      if (strcmp(compute->id, "thermo_press") != 0)
+        error->all(FLERR, "The model predicts forces that are the gradient of no energy, so there is no virial for "
+                   "compute {} of style {}; leave out what needs pressure or stress, a barostat too", compute->id,
+                   compute->style);
+}
+
+void PairLampion::refuse_pressure()
+{
+  for (const auto *compute : modify->get_compute_list())
+    if (compute->pressflag && (compute->invoked_scalar >= 0 || compute->invoked_vector >= 0))
+      error->all(FLERR, "The model predicts forces that are the gradient of no energy, so there is no pressure, which "
+                 "this input prints or uses; write: thermo_style custom step temp pe ke etotal");
 }
 
 void PairLampion::choose_mode()
@@ -251,6 +277,7 @@ void PairLampion::log_exchange()
 // called by LAMMPS at the end of each run
 void PairLampion::finish()
 {
+  if (!impl->manifest.conservative) refuse_pressure();
   if (!impl->short_pairs.watches()) return;
   const auto report = impl->short_pairs.report(world);
   if (comm->me == 0) utils::logmesg(lmp, "Lampion: {}\n", report);

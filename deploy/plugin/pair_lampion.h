@@ -60,6 +60,8 @@ class PairLampion : public Pair {
   void watch_distances(const char *);
   void log_model(const char *);
   void require_bonded_pairs();
+  void refuse_virials();
+  void refuse_pressure();
   void choose_mode();
   void widen_ghost_shell();
   void log_exchange();
@@ -70,6 +72,7 @@ class PairLampion : public Pair {
   void run_model(lampion::Potential &, bool);
   void add_energies(const double *);
   void add_forces(const lampion::Potential &, double **);
+  void lack_virial();
   void add_virial(const double *);
   void add_centroid_virial(const lampion::Result &);
 };

@@ -12,7 +12,9 @@
 #include "neigh_list.h"
 #include "update.h"
 
+#include <algorithm>
 #include <exception>
+#include <limits>
 
 using namespace LAMMPS_NS;
 
@@ -24,13 +26,15 @@ void PairLampion::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
   if (!impl->announced) log_exchange();
+  if (!impl->manifest.conservative) refuse_pressure();
   impl->short_pairs.next_evaluation();
   build_graph(*impl, map, impl->short_pairs);
   stop_at_short_pairs();
   run_model(*impl, wants_moments());
   add_energies(impl->result.node_energies);
   add_forces(*impl, atom->f);
-  if (vflag_global || vflag_atom) add_virial(impl->result.gradient);
+  if (!impl->manifest.conservative) lack_virial();
+  else if (vflag_global || vflag_atom) add_virial(impl->result.gradient);
   if (cvflag_atom) add_centroid_virial(impl->result);
 }
 
@@ -120,8 +124,13 @@ void PairLampion::add_energies(const double *node_energies)
 void PairLampion::add_forces(const lampion::Potential &potential, double **f)
 {
   const auto &graph = *potential.graph;
-  const double *const gradient = potential.result.gradient;
   const double scale = potential.units.energy / potential.units.length;
+  if (const double *const forces = potential.result.node_forces) {
+    for (int row = 0; row < graph.n_centers(); row++)
+      for (int a = 0; a < 3; a++) f[graph.atom_of_row(row)][a] += scale * forces[3 * row + a];
+    return;
+  }
+  const double *const gradient = potential.result.gradient;
   for (int64_t e = 0; e < graph.n_edges(); e++) {
     double *const fi = f[graph.center_atom(e)];
     double *const fj = f[graph.neighbor_atom(e)];
@@ -131,6 +140,12 @@ void PairLampion::add_forces(const lampion::Potential &potential, double **f)
       fj[a] -= force_on_i;
     }
   }
+}
+
+// LAMMPS asks for the virial whenever thermo prints; what is made of it is no number, until `refuse_pressure` stops it.
+void PairLampion::lack_virial()
+{
+  if (vflag_global) std::fill_n(virial, 6, std::numeric_limits<double>::quiet_NaN());
 }
 
 // W = sum over edges of r_ij (x) f_ij with f_ij = -dE/dr_ij, half of it to either atom

@@ -27,7 +27,10 @@ class CheckError(ValueError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says of one configuration: energy, forces (n, 3), virial (6,) in the order of `VOIGT`."""
+    """What the model says of one configuration: energy, forces (n, 3), virial (6,) in the order of `VOIGT`.
+
+    The virial is NaN for a model that predicts forces without an energy.
+    """
 
     energy: float
     forces: Floats
@@ -49,7 +52,8 @@ class Bench:
         """
         frames = self.folder / "frames.dump"
         frames.write_text("".join(_frame(step, atoms) for step, atoms in enumerate(configurations)))
-        lines = f"""thermo_style custom step pe vol {" ".join(name.lower() for name in _PRESSURES)}
+        pressures = _PRESSURES if self.manifest.conservative else ()
+        lines = f"""thermo_style custom step pe vol {" ".join(name.lower() for name in pressures)}
 {_DIGITS}
 dump forces all custom 1 forces.dump id type x y z fx fy fz
 dump_modify forces sort id format float %.17g
@@ -58,9 +62,10 @@ rerun {frames} dump x y z box yes
         result = self._run(configurations[0], lines, ranks)
         (thermo,) = LogFile(str(result.log)).runs
         unit = _EV_PER_A3 if self.manifest.units == "metal" else 1.0
-        pressures = np.array([thermo[name] for name in _PRESSURES]).T / unit
+        nothing = [np.nan] * len(thermo["Step"])
+        stresses = np.array([thermo[name] if pressures else nothing for name in _PRESSURES]).T / unit
         forces = [frame.vectors("fx", "fy", "fz") for frame in read_dump(result.folder / "forces.dump")]
-        virials = pressures * np.array(thermo["Volume"])[:, None]
+        virials = stresses * np.array(thermo["Volume"])[:, None]
         return [Answer(*parts) for parts in zip(thermo["PotEng"], forces, virials, strict=True)]
 
     def trajectory(self, atoms: Atoms, dt: float, steps: int) -> tuple[Floats, Floats]:
