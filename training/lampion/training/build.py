@@ -53,7 +53,7 @@ def _equivariant(config: ModelConfig, statistics: DataStatistics) -> Equivariant
         cutoff=config.cutoff,
         contact=_contact(config, statistics),
         l_max=config.l_max,
-        l_state=config.l_state,
+        l_state=min(config.l_state, config.l_max),
         n_channels=config.channels,
         n_layers=config.layers,
         n_basis=config.basis,

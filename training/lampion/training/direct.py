@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
-from lampion.training.radial import RadialFunctions, smooth_cutoff
+from lampion.training.radial import RadialBasis, smooth_cutoff
 
 
 class EdgeMessages(nn.Module):
@@ -17,7 +17,7 @@ class EdgeMessages(nn.Module):
     Args:
         n_features: width of x and of the hidden layers.
         n_basis: radial functions.
-        cutoff, contact: Å; see `RadialFunctions`.
+        cutoff, contact: Å; see `RadialBasis`.
         n_neighbors: average number of neighbours, to keep sums near unit size.
     """
 
@@ -26,7 +26,7 @@ class EdgeMessages(nn.Module):
     def __init__(self, n_features: int, n_basis: int, *, cutoff: float, contact: float, n_neighbors: float) -> None:
         super().__init__()
         self.cutoff = float(cutoff)
-        self.radial = RadialFunctions(n_basis, n_basis, cutoff=cutoff, contact=contact)
+        self.radial = RadialBasis(n_basis, contact)
         self.edge_network = _perceptron(n_features + 3 + n_basis, n_features)
         self.node_network = _perceptron(n_features, n_features)
         self.register_buffer("sum_scale", torch.tensor(n_neighbors**-0.5))

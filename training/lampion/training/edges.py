@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch._jit_internal import is_scripting
 
 _reverse: Tensor | None = None
 
@@ -31,15 +32,15 @@ def padded_edges(reverse: Tensor) -> Iterator[None]:
 
 def read_senders(state: Tensor, edge_index: Tensor) -> Tensor:
     """State of the sender of every edge, (n_edges, *)."""
-    if not torch.jit.is_scripting():
+    if not is_scripting():  # noqa: SIM102 - TorchScript skips the branch only if this stands alone
         if _reverse is not None:
-            return _ReadSenders.apply(state, edge_index, _reverse)  # type: ignore[no-any-return, no-untyped-call]
+            return _ReadSenders.apply(state, edge_index, _reverse)
     return state.index_select(0, edge_index[1])
 
 
 def sum_into_receivers(values: Tensor, edge_index: Tensor, n_nodes: int) -> Tensor:
     """Σ over the edges that end at a node, (n_nodes, *)."""
-    if not torch.jit.is_scripting():
+    if not is_scripting():  # noqa: SIM102 - TorchScript skips the branch only if this stands alone
         if _reverse is not None:
             return values.reshape(n_nodes, -1, *values.shape[1:]).sum(1)
     return _scatter(values, edge_index[0], n_nodes)
@@ -47,9 +48,9 @@ def sum_into_receivers(values: Tensor, edge_index: Tensor, n_nodes: int) -> Tens
 
 def sum_into_senders(values: Tensor, edge_index: Tensor, n_nodes: int) -> Tensor:
     """Σ over the edges that start at a node, (n_nodes, *)."""
-    if not torch.jit.is_scripting():
+    if not is_scripting():  # noqa: SIM102 - TorchScript skips the branch only if this stands alone
         if _reverse is not None:
-            return _SumIntoSenders.apply(values, edge_index, _reverse, n_nodes)  # type: ignore[no-any-return, no-untyped-call]
+            return _SumIntoSenders.apply(values, edge_index, _reverse, n_nodes)
     return _scatter(values, edge_index[1], n_nodes)
 
 

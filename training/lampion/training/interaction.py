@@ -6,7 +6,6 @@ All work that scales with the number of edges is in `EdgeSum`: a fused kernel ca
 import torch
 from torch import Tensor, nn
 
-from lampion.training import so3
 from lampion.training.edges import read_senders, sum_into_receivers
 
 

@@ -21,7 +21,7 @@ class ModelConfig(_Architecture):
     architecture: Literal["equivariant"] = Field("equivariant", description="this network; the default")
     cutoff: float = Field(6.5, gt=0, description="range of one message, Å")
     l_max: int = Field(1, ge=0, le=3, description="largest degree of spherical harmonics and of products")
-    l_state: int = Field(1, ge=0, le=3, description="largest degree of the states that atoms send, at most l_max")
+    l_state: int = Field(1, ge=0, le=3, description="largest degree of the states that atoms send; no more than l_max")
     channels: int = Field(16, ge=1, description="channels per degree")
     layers: int = Field(2, ge=1, description="rounds of message passing")
     body_order: int = Field(3, ge=2, le=4, description="bodies coupled within one layer")

@@ -21,21 +21,42 @@ def smooth_cutoff(distances: Tensor, cutoff: float) -> Tensor:
     return 1.0 + x6 * (-28.0 + x * (48.0 - 21.0 * x))
 
 
-class RadialFunctions(nn.Module):
-    """Radial functions of an edge: R(r) = u(r) W silu(V (a_ij ∘ b(r))), b_k = cos(w_k t), t = 1 / (1 + (r / r0)²).
+class RadialBasis(nn.Module):
+    """b_k(r) = cos(w_k t), t = 1 / (1 + (r / r0)²).
 
     The coordinate t spends its resolution near contact distances r0, where potentials are steep, and stays bounded
     at r -> 0; with it 8 functions fit a Lennard-Jones force as well as 14 Bessel functions, with coefficients a
-    hundred times smaller. Frequencies w_k start at k π and are learned, as are the amplitudes a_ij of the pair of types.
-    The envelope u multiplies last and the maps have no bias, so every function and its first two derivatives vanish at
-    the cutoff: a function that does not makes the energy jump whenever a neighbour crosses the cutoff, and NVE drifts.
+    hundred times smaller. Frequencies w_k start at k π and are learned.
+
+    Args:
+        n_basis: number of basis functions.
+        contact: r0, the shortest distance expected, Å.
+    """
+
+    def __init__(self, n_basis: int, contact: float) -> None:
+        super().__init__()
+        self.contact = float(contact)
+        self.frequencies = nn.Parameter(math.pi * torch.arange(1, n_basis + 1, dtype=torch.get_default_dtype()))
+
+    def forward(self, distances: Tensor) -> Tensor:
+        """Distances (n_edges,) in Å -> (n_edges, n_basis)."""
+        x = distances.unsqueeze(-1) / self.contact
+        return torch.cos(self.frequencies / (1.0 + x * x))
+
+
+class RadialFunctions(nn.Module):
+    """Radial functions of an edge: R(r) = u(r) W silu(V (a_ij ∘ b(r))), b of `RadialBasis`.
+
+    The amplitudes a_ij belong to the pair of types. The envelope u multiplies last and the maps have no bias, so every
+    function and its first two derivatives vanish at the cutoff: a function that does not makes the energy jump whenever
+    a neighbour crosses the cutoff, and NVE drifts.
 
     Args:
         n_basis: number of basis functions.
         n_functions: number of radial functions.
         n_types: number of atom types.
         cutoff: Å.
-        contact: r0, the shortest distance expected, Å.
+        contact: see `RadialBasis`.
         hidden: width of the SiLU layer between basis and functions, 0 for none.
     """
 
@@ -44,8 +65,7 @@ class RadialFunctions(nn.Module):
     ) -> None:
         super().__init__()
         self.cutoff = float(cutoff)
-        self.contact = float(contact)
-        self.frequencies = nn.Parameter(math.pi * torch.arange(1, n_basis + 1, dtype=torch.get_default_dtype()))
+        self.basis = RadialBasis(n_basis, contact)
         spread = 0.3 if n_types > 1 else 0.0
         self.amplitudes = nn.Parameter(1.0 + spread * torch.randn(n_types * n_types, n_basis))
         width = hidden if hidden > 0 else n_basis
@@ -55,8 +75,6 @@ class RadialFunctions(nn.Module):
 
     def forward(self, distances: Tensor, pairs: Tensor) -> Tensor:
         """Distances (n_edges,) in Å and pairs (n_edges,), type_i n_types + type_j -> (n_edges, n_functions)."""
-        r = distances.unsqueeze(-1)
-        x = r / self.contact
-        basis = torch.cos(self.frequencies / (1.0 + x * x)) * self.amplitudes.index_select(0, pairs)
+        basis = self.basis(distances) * self.amplitudes.index_select(0, pairs)
         values = self.out(self.activation(self.hidden(basis)))
-        return values * smooth_cutoff(r, self.cutoff)
+        return values * smooth_cutoff(distances.unsqueeze(-1), self.cutoff)

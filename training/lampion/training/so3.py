@@ -74,7 +74,7 @@ def paths(l1_max: int, l2_max: int, l3_max: int) -> list[Path]:
 
 
 def pair_components(l1_max: int, l2_max: int) -> list[tuple[int, int]]:
-    """Components (m1 of l1, m2 of l2) of an uncoupled product, in order of l1, l2, m1, m2; each counted through all l."""
+    """Components of an uncoupled product, ordered by l1, l2, m1, m2; each factor counts its own through all l."""
     return [
         (l1 * l1 + m1, l2 * l2 + m2)
         for l1 in range(l1_max + 1)
