@@ -1,11 +1,10 @@
 """What a set of labelled frames holds: counts, ranges, shortest distances."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
-from lampion.training.errors import DataError
+from lampion.training.duplicates import exact_duplicates
 from lampion.training.frames import Frames
 from lampion.training.neighbors import neighbor_edges
 
@@ -66,21 +65,6 @@ def _force_figures(chunk: Frames) -> tuple[float, float, float]:
     return float((chunk.forces**2).sum()), float(np.abs(chunk.forces).max()), float(np.abs(net).max())
 
 
-def exact_duplicates(frames: Frames) -> list[tuple[int, int]]:
-    """Frames that repeat the atoms, positions and cell of an earlier one bit by bit: (earlier, later)."""
-    seen: dict[bytes, int] = {}
-    found = []
-    for f in range(len(frames)):
-        rows = frames.atoms_of(f)
-        digest = hashlib.blake2b(frames.types[rows].tobytes(), digest_size=16)
-        digest.update(frames.positions[rows].tobytes())
-        digest.update(frames.cell[f].tobytes())
-        first = seen.setdefault(digest.digest(), f)
-        if first != f:
-            found.append((first, f))
-    return found
-
-
 def shortest_distances(frames: Frames, cutoff: float = 5.0) -> dict[str, float]:
     """Shortest distance in Å of each pair of type names ("A-B", alphabetic) over all frames, up to `cutoff`."""
     names = frames.type_names
@@ -93,16 +77,14 @@ def shortest_distances(frames: Frames, cutoff: float = 5.0) -> dict[str, float]:
     return {f"{a}-{b}": float(distance) for (a, b), distance in sorted(found.items()) if np.isfinite(distance)}
 
 
-def require_sane(frames: Frames, origin: str) -> Summary:
-    """Summary of labels that can be trained on.
-
-    Raises:
-        DataError: all forces zero, atoms on top of each other, or forces of a size no eV/Å label has.
-    """
-    summary = summarize(frames)
-    if summary.force_max == 0.0:
-        raise DataError(f"{origin}: every force is zero; were the labels read from the right columns or keys?")
-    closest = min(summary.shortest.values(), default=np.inf)
-    if closest < 0.3:
-        raise DataError(f"{origin}: two atoms are {closest:.3g} Å apart; overlapping atoms or wrong length units")
-    return summary
+def largest_torque(frames: Frames) -> float | None:
+    """Largest |Σ (r - r0) × F| / n_atoms of frames without periodic boundaries, eV; none if all are periodic."""
+    largest = None
+    for chunk in frames.chunks():
+        alone = np.flatnonzero(~chunk.pbc.any(axis=1))
+        if len(alone):
+            centre = np.add.reduceat(chunk.positions, chunk.offsets[:-1], axis=0) / chunk.n_atoms[:, None]
+            arms = chunk.positions - np.repeat(centre, chunk.n_atoms, axis=0)
+            torque = np.add.reduceat(np.cross(arms, chunk.forces), chunk.offsets[:-1], axis=0)
+            largest = max(largest or 0.0, float((np.linalg.norm(torque, axis=1) / chunk.n_atoms)[alone].max()))
+    return largest
