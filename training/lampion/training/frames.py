@@ -79,10 +79,14 @@ class Frames:
         arrays |= {name: value[rows] for name, value in self._arrays(PER_ATOM)}
         return replace(self, offsets=self.offsets[start : stop + 1] - self.offsets[start], **arrays)
 
-    def chunks(self, size: int = 1000) -> Iterator["Frames"]:
-        """All frames in pieces of `size` frames: what goes through them piece by piece needs little memory."""
-        for start in range(0, len(self), size):
-            yield self.between(start, min(start + size, len(self)))
+    def chunks(self, n_atoms: int = 20_000) -> Iterator["Frames"]:
+        """All frames in pieces of about `n_atoms` atoms: what goes through them piece by piece needs little memory."""
+        start = 0
+        while start < len(self):
+            stop = int(np.searchsorted(self.offsets, self.offsets[start] + n_atoms, side="right")) - 1
+            stop = max(stop, start + 1)
+            yield self.between(start, stop)
+            start = stop
 
     def _arrays(self, names: Sequence[str]) -> list[tuple[str, np.ndarray]]:
         return [(name, getattr(self, name)) for name in names if getattr(self, name) is not None]

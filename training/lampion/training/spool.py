@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 ALIGNMENT = 64
-COPY_BYTES = 16 * 2**20
+COPY_BYTES = 2**20
 
 
 class Spool:
