@@ -12,8 +12,9 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from lampion.training.ase_labels import LabelReader
 from lampion.training.errors import ConfigError, DataError
-from lampion.training.frames import Frames, concatenate
+from lampion.training.frames import Frames, Source, concatenate
 from lampion.training.hdf5 import read_hdf5, write_stream
 from lampion.training.label_units import ENERGY, LENGTH
 from lampion.training.read_options import ReadOptions
@@ -239,13 +240,26 @@ def test_place_of_damage_is_named(tmp_path):
 def test_isolated_atoms_are_kept_apart_and_survive_every_format(tmp_path):
     alone = [Atoms("O", info={"energy": -2000.0, "config_type": "IsolatedAtom"}, cell=9 * np.eye(3), pbc=True),
              Atoms("H", info={"energy": -13.0})]  # fmt: skip
-    path = write(tmp_path / "a.xyz", [*alone, *(labelled(f, "energy", "forces") for f in range(2))])
+    path = write(tmp_path / "a.xyz", [alone[0], *(labelled(f, "energy", "forces") for f in range(2)), alone[1]])
     assert read_isolated(path) == {"O": -2000.0, "H": -13.0}
     frames = read_frames(path)
     assert len(frames) == 2
     assert frames.isolated == {"O": -2000.0, "H": -13.0}
     write_stream(frames.chunks(1), tmp_path / "a.h5")
     assert read_hdf5(tmp_path / "a.h5").isolated == frames.isolated
+
+
+def test_isolated_atoms_count_as_frames_in_messages(tmp_path):
+    images = [Atoms("H", info={"energy": -13.0}), *(labelled(f, "energy", "forces") for f in range(2))]
+    images[2].arrays["forces"][0, 0] = np.nan
+    with pytest.raises(DataError, match=r"frame 2 \(step 2\), atom 1: forces are not finite"):
+        read_frames(write(tmp_path / "a.xyz", images))
+
+
+def test_isolated_atoms_at_the_very_end_are_not_lost():
+    images = [*(labelled(f, "energy", "forces") for f in range(3)), Atoms("H", info={"energy": -13.0})]
+    reader = LabelReader(ReadOptions(), Source("a", "0"), "a")
+    assert concatenate(list(reader.parts(images, size=3))).isolated == {"H": -13.0}
 
 
 def test_isolated_atoms_that_contradict_each_other_or_stand_alone(tmp_path):
@@ -357,6 +371,13 @@ def test_foreign_data_base(tmp_path, suffix):
 def test_unknown_kind_of_file(tmp_path):
     with pytest.raises(ConfigError, match=r"a\.poscar: unknown kind of data; expected one of \.h5"):
         read_frames(tmp_path / "a.poscar")
+
+
+def test_dumps_go_by_any_name(tmp_path):
+    """It is taken for a dump, and then found to lack its log, or its columns."""
+    (tmp_path / "dump.argon").write_text("ITEM: TIMESTEP\n0\n")
+    with pytest.raises(DataError, match=r"log\.lammps: no such file; energies come from the log"):
+        read_frames(tmp_path / "dump.argon")
 
 
 # -- real data --------------------------------------------------------------------------------------------------------

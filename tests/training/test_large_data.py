@@ -197,8 +197,8 @@ def run_in_little_memory(n_frames: int, n_atoms: int, spare_mib: int, folder: Pa
 
 
 def test_frames_need_not_fit_in_memory(tmp_path):
-    """A file of 67 MB is written, read and made into graphs with 24 MiB of memory to spare."""
-    assert run_in_little_memory(6_000, 200, 24, tmp_path) > 2 * 24 * 2**20
+    """A file of 45 MB is written, read and made into graphs with 24 MiB of memory to spare."""
+    assert run_in_little_memory(4_000, 200, 24, tmp_path) > 1.7 * 24 * 2**20
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """ASE's Atoms with labels -> frames in Å, eV, eV/Å: what extended XYZ and ASE data bases have in common."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -44,17 +45,18 @@ class LabelReader:
             DataError: labels missing, ambiguous or not finite, with the number of the frame; no frames at all.
         """
         stream = iter(images)
-        empty = True
+        pending: Frames | None = None  # held back by one: an isolated atom may be the last frame of the file
         while batch := list(islice(stream, size)):
-            first = self.seen
             labelled = [found for atoms in batch if (found := self._look(atoms)) is not None]
             if labelled:
-                empty = False
-                part = self._frames([atoms for atoms, _ in labelled], [frame for _, frame in labelled])
-                check_finite(part, self.origin, first)
-                yield part
-        if empty:
+                if pending is not None:
+                    yield pending
+                numbers = [frame for _, frame in labelled]
+                pending = self._frames([atoms for atoms, _ in labelled], numbers)
+                check_finite(pending, self.origin, numbers)
+        if pending is None:
             raise DataError(f"{self.origin}: holds {'isolated atoms only' if self.isolated else 'no frames'}")
+        yield replace(pending, isolated=dict(self.isolated))
 
     def _look(self, atoms: Atoms) -> tuple[Atoms, int] | None:
         """The frame with its number, or none if it was an isolated atom."""
@@ -92,7 +94,6 @@ class LabelReader:
             stress=self._stress(images, found, where),
             velocities=self._velocities(images, where),
             sources=(self.source,),
-            isolated=dict(self.isolated),
         )
 
     def _label(self, found: dict[str, Any], key: str, where: str) -> Any:

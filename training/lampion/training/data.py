@@ -92,7 +92,7 @@ def _check_elements(frames: Frames, known: list[str] | None, origin: str, owner:
             frame = int(np.searchsorted(frames.offsets, atoms[0], side="right")) - 1
             raise DataError(
                 f"{origin}: frame {frame} holds {name}, which {owner} ({' '.join(known or [])}) does not; "
-                f"add {name}, or remove its {len(atoms)} atoms' frames"
+                f"add {name}, or remove such frames ({len(atoms)} atoms)"
             )
 
 

@@ -130,31 +130,32 @@ def concatenate(parts: Sequence[Frames]) -> Frames:
     )
 
 
-def check_finite(frames: Frames, origin: str, first: int = 0) -> None:
+def check_finite(frames: Frames, origin: str, numbers: Sequence[int] | None = None) -> None:
     """Refuse NaN or infinity in labels and positions.
 
     Args:
-        frames: frames first, first + 1, ... of `origin`.
+        frames: labelled frames.
         origin: the file they came from.
-        first: number of the first frame, for the message.
+        numbers: of the frames in that file; none: 0, 1, ...
 
     Raises:
         DataError: names the file, the first bad frame and atom, and the quantity.
     """
+    numbers = range(len(frames)) if numbers is None else numbers
     for name, values in frames._arrays(PER_ATOM):
         bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
         if len(bad):
             frame = int(np.searchsorted(frames.offsets, bad[0], side="right")) - 1
             atom = int(bad[0] - frames.offsets[frame]) + 1
             raise DataError(
-                f"{origin}: frame {first + frame} (step {frames.step[frame]}), atom {atom}: {name} are not finite; "
+                f"{origin}: frame {numbers[frame]} (step {frames.step[frame]}), atom {atom}: {name} are not finite; "
                 "the run that wrote it blew up: remove the frame and all after it"
             )
     for name, values in frames._arrays(PER_FRAME):
         bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
         if len(bad):
             raise DataError(
-                f"{origin}: frame {first + bad[0]} (step {frames.step[bad[0]]}): the {name} is not finite; remove it"
+                f"{origin}: frame {numbers[bad[0]]} (step {frames.step[bad[0]]}): the {name} is not finite; remove it"
             )
 
 

@@ -60,7 +60,7 @@ def npz_parts(path: Path, options: ReadOptions, size: int = 1000) -> Iterator[Fr
             step=np.arange(start, block.stop, dtype=np.int64),
             sources=(source,),
         )
-        check_finite(part, str(path), start)
+        check_finite(part, str(path), range(start, block.stop))
         yield part
 
 

@@ -29,6 +29,8 @@ def read_parts(path: Path, options: ReadOptions | None = None) -> Iterator[Frame
         DataError: from the reader.
     """
     suffix = kind_of(path)
+    if suffix not in READERS and _is_dump(path):
+        suffix = DUMP[0]
     if suffix not in READERS:
         raise ConfigError(f"{path}: unknown kind of data; expected one of {', '.join(READERS)}")
     return READERS[suffix](path, options or ReadOptions())
@@ -50,6 +52,14 @@ def kind_of(path: Path) -> str:
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     return suffixes[-1] if suffixes else ""
+
+
+def _is_dump(path: Path) -> bool:
+    """Whether a file of any other name, such as `dump.argon`, begins like a LAMMPS dump."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(5) == b"ITEM:"
 
 
 def read_isolated(path: Path, options: ReadOptions | None = None) -> dict[str, float]:
