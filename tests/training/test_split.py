@@ -9,9 +9,11 @@ import pytest
 from lampion.training.config import DataConfig, load_config
 from lampion.training.data import load_split
 from lampion.training.errors import ConfigError, DataError
+from lampion.training.extxyz import write_extxyz
 from lampion.training.files import sha256
 from lampion.training.frames import Frames, concatenate, mean_energy_per_type
 from lampion.training.hdf5 import read_hdf5, write_hdf5
+from lampion.training.label_units import ENERGY
 from lampion.training.split import Sizes, partition, partition_by_index, read_index, split_file
 from molecule import FREE, trajectory
 from shared_data import shared_data
@@ -161,6 +163,15 @@ def test_element_missing_from_the_configuration(file):
     load_split(DataConfig(file=str(file), elements=["H", "C", "O", "N"]))
     with pytest.raises(DataError, match=r"frames\.h5: frame 0 holds O, which data\.elements \(C H\) does not; add O"):
         load_split(DataConfig(file=str(file), elements=["C", "H"]))
+
+
+def test_files_that_were_not_converted_are_checked_before_training(tmp_path):
+    factor = 1 / ENERGY["kcal/mol"]
+    write_extxyz(
+        replace(frames(), energy=factor * frames().energy, forces=factor * frames().forces), tmp_path / "a.xyz"
+    )
+    with pytest.raises(DataError, match=r"a\.xyz: the forces make [CHO-]+ bonds .*these numbers fit kcal/mol"):
+        load_split(DataConfig(file=str(tmp_path / "a.xyz")))
 
 
 def test_energies_of_isolated_atoms_are_taken_from_the_data_a_file_or_the_configuration(tmp_path):

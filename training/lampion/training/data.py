@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from lampion.training.check import require_sane
 from lampion.training.config import DataConfig
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.files import sha256
 from lampion.training.frames import Floats, Frames, mean_energy_per_type
-from lampion.training.sources import read_frames, read_isolated
+from lampion.training.sources import HDF5, kind_of, read_frames, read_isolated
 from lampion.training.split import PARTS, Sizes, partition
 
 __all__ = ["Split", "load_split", "read_frames"]
@@ -41,10 +42,11 @@ def load_split(config: DataConfig) -> Split:
 
     Raises:
         ConfigError: too few frames for three sets, or shares that leave nothing to test on.
-        DataError: elements that the configuration does not list or the training frames do not hold.
+        DataError: labels that cannot be trained on; elements that the configuration does not list or the training
+            frames do not hold.
     """
     files = _files(config)
-    given = {name: read_frames(path) for name, path in files.items()}
+    given = {name: _read(path) for name, path in files.items()}
     for name, frames in given.items():
         _check_elements(frames, config.elements, str(files[name]))
     if "valid" not in given or "test" not in given:
@@ -64,6 +66,14 @@ def _files(config: DataConfig) -> dict[str, Path]:
         return {name: path / f"{name}.h5" for name in PARTS}
     named = {"train": config.file, "valid": config.valid_file, "test": config.test_file}
     return {name: Path(file) for name, file in named.items() if file}
+
+
+def _read(path: Path) -> Frames:
+    """Frames of a file; what `lampion data convert` has not checked yet is checked here."""
+    frames = read_frames(path)
+    if kind_of(path) not in HDF5:
+        require_sane(frames, str(path))
+    return frames
 
 
 def _divide(frames: Frames, config: DataConfig, there: set[str]) -> dict[str, Frames]:
