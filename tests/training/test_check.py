@@ -74,6 +74,14 @@ def test_energies_of_other_frames_are_refused():
         require_sane(wrong, "a.h5")
 
 
+def test_energies_rounded_to_single_precision_are_not_judged_by_their_noise():
+    """Steps so small that only rounding is left of the energy differences: no correlation, and no verdict."""
+    frames = trajectory(800, 0.25).between(0, 40)
+    still = replace(frames, positions=np.tile(frames.positions[:9], (40, 1)) + 1e-6 * frames.forces)
+    rounded = replace(still, energy=(frames.energy * 0 + frames.energy[0] + 1e-5 * np.arange(40)).astype(np.float32))
+    assert consistency(differences(replace(rounded, energy=rounded.energy.astype(np.float64)))) is None
+
+
 def test_shuffled_frames_are_not_judged():
     ((verdict, text),) = findings(examine(sparse(shuffled(trajectory()))), "consistency")
     assert verdict == "-"
@@ -209,6 +217,9 @@ def test_tension_rises_with_the_volume():
     assert evidence(concatenate(one))["bulk modulus"] == (1.0, None)
     wrong = concatenate([replace(part, stress=-part.stress) for part in one])
     assert "by bulk modulus (correlation -0." in evidence(wrong)["bulk modulus"][1]
+    ((verdict, text),) = findings(examine(wrong), "stress")
+    assert verdict == "warning"
+    assert "wrong sign" in text
 
 
 def test_stress_at_one_volume_is_not_judged():

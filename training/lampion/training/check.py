@@ -120,8 +120,11 @@ def _units(frames: Frames) -> Iterator[Finding]:
 def _consistency(frames: Frames) -> Iterator[Finding]:
     found = differences(frames)
     evidence = stress_evidence(frames, found)
-    stress = next((e.problem for e in evidence if e.problem), None)
-    if frames.stress is not None:
+    stress = next((e.problem for e in evidence if e.problem and e.is_exact), None)
+    doubt = next((e.problem for e in evidence if e.problem), None)
+    if frames.stress is not None and doubt and not stress:
+        yield Finding("warning", "stress", doubt)
+    elif frames.stress is not None:
         figures = ", ".join(f"{e.way}: correlation {e.correlation:.2f}, n = {e.n}" for e in evidence)
         yield _judged("stress", stress, figures or None, "its sign and unit cannot be told from these frames")
     # a stress of the wrong sign spoils the comparison of energies and forces, which is then left to the next run

@@ -30,12 +30,14 @@ class Differences:
         work: -½ (F(n) + F(n+1))·Δr.
         strain: ½ (V σ(n) + V σ(n+1)):Δε; zero where the cell does not change, NaN where it does without a stress label.
         n_looked_at: pairs of neighbouring frames examined.
+        resolution: rounding error of energies that were stored in single precision, eV.
     """
 
     energy: Floats
     work: Floats
     strain: Floats
     n_looked_at: int
+    resolution: float
 
     def __len__(self) -> int:
         return len(self.energy)
@@ -52,7 +54,8 @@ def differences(frames: Frames, order: Ints | None = None) -> Differences:
     first = np.unique(np.linspace(0, max(len(order) - 2, 0), min(SAMPLES, len(order) - 1)).astype(int))
     rows = [row for n in first if (row := _pair(frames, int(order[n]), int(order[n + 1]))) is not None]
     energy, work, strain = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-    return Differences(energy, work, strain, len(first))
+    resolution = float(np.finfo(np.float32).eps * np.abs(frames.energy).max())
+    return Differences(energy, work, strain, len(first), resolution)
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,13 @@ class Consistency:
 
 
 def consistency(found: Differences) -> Consistency | None:
-    """Verdict on energies and forces; none with fewer than five pairs of consecutive frames to judge."""
+    """Verdict on energies and forces.
+
+    None with fewer than five pairs of consecutive frames, or with energies that differ by no more than rounding.
+    """
     whole = np.isfinite(found.strain)
     energy, work = found.energy[whole], (found.work + found.strain)[whole]
-    if len(energy) < 5 or not energy.any() or not work.any():
+    if len(energy) < 5 or not work.any() or np.sqrt((energy**2).mean()) <= 5 * found.resolution:
         return None
     return Consistency(
         n=len(energy),
