@@ -9,11 +9,12 @@ from ase import Atoms
 from ase.io import read as ase_read
 from ase.io import write as ase_write
 
+from lampion.training.check import require_sane
 from lampion.training.errors import DataError
 from lampion.training.extxyz import read_extxyz, write_extxyz
 from lampion.training.frames import Frames, mean_energy_per_type
 from lampion.training.hdf5 import read_hdf5, write_hdf5
-from lampion.training.summary import require_sane, summarize
+from lampion.training.summary import summarize
 
 
 def some_frames(seed: int = 0, n_frames: int = 4) -> Frames:
@@ -72,7 +73,7 @@ def test_missing_labels_are_never_zero(tmp_path):
     atoms.info["energy_dft"] = 1.0
     ase_write(tmp_path / "a.extxyz", atoms)
     with pytest.raises(
-        DataError, match=r"frame 0: REF_energy and REF_forces missing \(found: energy_dft, .*rename them"
+        DataError, match=r"frame 0: energy and forces missing \(found: energy_dft\); name both with --energy-key"
     ):
         read_extxyz(tmp_path / "a.extxyz")
 

@@ -1,4 +1,4 @@
-"""`lampion data`: check, convert and describe labelled frames."""
+"""`lampion data`: convert, check, split and describe labelled frames."""
 
 import json
 from dataclasses import asdict
@@ -7,72 +7,108 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lampion.pipeline.read_arguments import reads_labels
+from lampion.training.read_options import ReadOptions
+
 if TYPE_CHECKING:
-    from lampion.training.frames import Frames
+    from lampion.training.check import Report
     from lampion.training.summary import Summary
 
-app = typer.Typer(no_args_is_help=True, help="Labelled frames: check, convert, info.")
+app = typer.Typer(no_args_is_help=True, help="Labelled frames: convert, check, split, info.")
 
-Source = Annotated[Path, typer.Argument(help="LAMMPS dump (.dump, .gz), .h5, or extended XYZ with REF_ keys")]
-Log = Annotated[Path | None, typer.Option(help="Log of the run that wrote the dump; default: log.lammps beside it")]
-Types = Annotated[str | None, typer.Option(help="Elements of types 1, 2, ... if the dump has no element column")]
-Units = Annotated[str | None, typer.Option(help="LAMMPS units of the dump, if the log does not echo them")]
+Source = Annotated[
+    Path,
+    typer.Argument(help="LAMMPS dump, extended XYZ (also .gz, .xz), npz like MD17's, ASE data base, or .h5"),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+ZScore = Annotated[float, typer.Option(help="Robust z-score beyond which an energy or force is reported.", min=0.0)]
+Index = Annotated[Path | None, typer.Option(help="File of row numbers, one per line, from 0.")]
+Size = Annotated[str | None, typer.Option(help="Share (0.1) or number (50) of frames.")]
 
 
 @app.command()
+@reads_labels
 def convert(
     source: Source,
+    options: ReadOptions,
     out: Annotated[Path, typer.Option("-o", "--out", help=".h5 (working format) or .extxyz")] = Path("frames.h5"),
-    log: Log = None,
-    types: Types = None,
-    units: Units = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    isolated_atoms: Annotated[Path | None, typer.Option(help="One-atom frames to keep the energies of.")] = None,
+    force: Force = False,
 ) -> None:
     """Read, validate and write frames in Å, eV, eV/Å."""
-    from lampion.pipeline.work import write_checked
+    from lampion.training import convert as converting
 
-    if out.exists() and not force:
-        raise typer.BadParameter(f"{out} exists; overwrite it with --force", param_hint="--out")
-    show(write_checked(_read(source, log, types, units), out, str(source)))
+    _keep(out, force)
+    report = converting.convert(source, out, options, isolated_atoms)
+    show(report.summary)
+    _show_findings(report, ("warning",))
     print(out)
 
 
 @app.command()
-def check(source: Source, log: Log = None, types: Types = None, units: Units = None) -> None:
-    """Read and validate frames, write nothing."""
-    from lampion.training.summary import require_sane
+@reads_labels
+def check(source: Source, options: ReadOptions, z_score: ZScore = 10.0, as_json: AsJson = False) -> None:
+    """Read and examine frames, write nothing; ends with exit code 3 if they cannot be trained on."""
+    from lampion.training.check import examine
+    from lampion.training.sources import read_frames
 
-    show(require_sane(_read(source, log, types, units), str(source)))
-    print("no problem found")
+    report = examine(read_frames(source, options), z_score=z_score)
+    if as_json:
+        print(json.dumps(asdict(report), ensure_ascii=False))
+    else:
+        show(report.summary)
+        _show_findings(report, ("ok", "warning", "refused", "-"))
+    if report.refusals:
+        raise typer.Exit(3)
+    if not as_json:
+        warnings = sum(finding.verdict == "warning" for finding in report.findings)
+        print(f"{warnings} warnings" if warnings else "no problem found")
 
 
 @app.command()
-def info(
+@reads_labels
+def split(
     source: Source,
-    log: Log = None,
-    types: Types = None,
-    units: Units = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    options: ReadOptions,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of train.h5, valid.h5, test.h5, split.json.")] = Path(
+        "split"
+    ),
+    train: Size = None,
+    valid: Size = None,
+    test: Size = None,
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn at random.")] = 1,
+    train_index: Index = None,
+    valid_index: Index = None,
+    test_index: Index = None,
+    isolated_atoms: Annotated[Path | None, typer.Option(help="One-atom frames to keep the energies of.")] = None,
+    force: Force = False,
 ) -> None:
+    """Divide frames at random by a seed, or by files of row numbers; `lampion train` takes the folder."""
+    from lampion.training import split as splitting
+
+    _keep(out / "split.json", force)
+    sizes = {name: _size(name, text) for name, text in (("train", train), ("valid", valid), ("test", test))}
+    given = {"train": train_index, "valid": valid_index, "test": test_index}
+    index = {name: path for name, path in given.items() if path}
+    parts = splitting.split_file(source, out, options, sizes, index, seed, isolated_atoms)
+    for name, rows in parts.items():
+        print(f"{name:6s} {len(rows)} frames")
+    print(out / "split.json")
+
+
+@app.command()
+@reads_labels
+def info(source: Source, options: ReadOptions, as_json: AsJson = False) -> None:
     """Counts, ranges and shortest distances of a set of frames."""
+    from lampion.training.sources import read_frames
     from lampion.training.summary import summarize
 
-    summary = summarize(_read(source, log, types, units))
+    summary = summarize(read_frames(source, options))
     if as_json:
-        print(json.dumps(asdict(summary)))
+        print(json.dumps(asdict(summary), ensure_ascii=False))
     else:
         show(summary)
-
-
-def _read(source: Path, log: Path | None, types: str | None, units: str | None) -> "Frames":
-    from lampion.training.data import read_frames
-    from lampion.training.lammps_labels import read_lammps
-
-    if source.suffix in (".h5", ".hdf5", ".xyz", ".extxyz"):
-        return read_frames(source)
-    return read_lammps(
-        source, log or source.parent / "log.lammps", type_names=types.split() if types else None, units=units
-    )
 
 
 def show(summary: "Summary") -> None:
@@ -88,3 +124,27 @@ def show(summary: "Summary") -> None:
     print("shortest      " + ", ".join(f"{pair} {distance:.3f} Å" for pair, distance in summary.shortest.items()))
     if summary.duplicates:
         print(f"duplicates    {summary.duplicates} frames repeat an earlier one")
+
+
+def _show_findings(report: "Report", verdicts: tuple[str, ...]) -> None:
+    for finding in report.findings:
+        if finding.verdict in verdicts:
+            print(f"{finding.verdict:8s} {finding.what:17s} {finding.text}")
+
+
+def _size(name: str, text: str | None) -> int | float | None:
+    """A number of frames or a share of them."""
+    if text is None:
+        return None
+    try:
+        size = int(text) if text.isdecimal() else float(text)
+    except ValueError:
+        size = -1.0
+    if size <= 0 or (isinstance(size, float) and size >= 1):
+        raise typer.BadParameter(f"'{text}' is neither a share between 0 and 1 nor a number", param_hint=f"--{name}")
+    return size
+
+
+def _keep(path: Path, force: bool) -> None:
+    if path.exists() and not force:
+        raise typer.BadParameter(f"{path} exists; overwrite it with --force", param_hint="--out")

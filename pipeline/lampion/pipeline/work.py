@@ -7,11 +7,11 @@ import numpy as np
 
 from lampion.pipeline.progress import task
 from lampion.pipeline.runner import RunResult, run_lammps
+from lampion.training.convert import convert as convert_labels
 from lampion.training.files import atomic_path
 from lampion.training.frames import Frames
-from lampion.training.hdf5 import write_hdf5
-from lampion.training.lammps_labels import read_lammps
-from lampion.training.summary import Summary, require_sane
+from lampion.training.read_options import ReadOptions
+from lampion.training.summary import Summary
 
 Variables = Mapping[str, str | float]
 
@@ -67,17 +67,8 @@ def the_dump(folder: Path) -> Path:
 
 def convert(dump: Path, log: Path, output: Path, *, types: list[str] | None, units: str | None) -> Summary:
     """Labels of a LAMMPS run -> packed frames; refuses what cannot be trained on."""
-    frames = read_lammps(dump, log, type_names=types, units=units)
-    return write_checked(frames, output, str(dump))
-
-
-def write_checked(frames: Frames, output: Path, origin: str) -> Summary:
-    """Check frames and write them as HDF5 or, by suffix, extended XYZ."""
-    from lampion.training.extxyz import write_extxyz
-
-    summary = require_sane(frames, origin)
-    (write_extxyz if output.suffix in (".xyz", ".extxyz") else write_hdf5)(frames, output)
-    return summary
+    options = ReadOptions(log=log, types=" ".join(types) if types else None, units=units)
+    return convert_labels(dump, output, options).summary
 
 
 def evaluate_model(model: Path, data: Path, parity: Path | None = None) -> dict[str, float]:
@@ -110,15 +101,12 @@ def with_types_of(frames: Frames, type_names: tuple[str, ...], origin: str) -> F
     Raises:
         DataError: an element the model does not know.
     """
-    from dataclasses import replace
-
     from lampion.training.errors import DataError
 
     unknown = [name for name in frames.type_names if name not in type_names]
     if unknown:
         raise DataError(f"{origin}: has {', '.join(unknown)}, the model knows {', '.join(type_names)}")
-    renumber = np.array([type_names.index(name) for name in frames.type_names], dtype=np.int64)
-    return replace(frames, type_names=tuple(type_names), types=renumber[frames.types])
+    return frames.renumbered(type_names)
 
 
 def train(config: Path, folder: Path, *, data: Path | None, restart: bool, overrides: Sequence[str] = ()) -> Path:

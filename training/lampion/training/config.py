@@ -1,12 +1,13 @@
 """Training configuration: YAML checked against typed models; an unknown key is an error with its line."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lampion.training.errors import ConfigError
 from lampion.training.model_config import ARCHITECTURES, AnyModelConfig, ModelConfig
@@ -19,14 +20,36 @@ class _Section(BaseModel):
 
 
 class DataConfig(_Section):
-    """Which frames to learn from."""
+    """Which frames to learn from.
 
-    file: str = Field(description="labelled frames: HDF5 of `lampion data convert`, or extended XYZ with REF_ keys")
-    train: float = Field(0.8, gt=0, lt=1, description="share of the frames to train on")
-    valid: float = Field(0.1, gt=0, lt=1, description="share of the frames that choose the best weights")
+    A folder of `lampion data split` comes split: `train`, `valid`, `test` and `split_seed` do not apply to it.
+    """
+
+    file: str = Field(
+        description="labelled frames: HDF5 of `lampion data convert`, extended XYZ, or a folder of `lampion data split`"
+    )
+    valid_file: str | None = Field(None, description="frames that choose the best weights; none: taken from `file`")
+    test_file: str | None = Field(None, description="frames to test on; none: taken from `file`")
+    train: int | float = Field(0.8, description="frames of `file` to train on: a share, or a whole number of frames")
+    valid: int | float = Field(0.1, description="share or number of frames of `file` that choose the best weights")
+    test: int | float | None = Field(None, description="share or number of frames to test on; none: all others")
     split_seed: int | None = Field(
         None, description="seed of a random split; none: train, valid and test follow each other in the file"
     )
+    elements: list[str] | None = Field(None, description="the elements expected; data with others are refused")
+    energies: Literal["least_squares", "isolated_atoms"] = Field(
+        "least_squares", description="energy of each element that the model adds to what it learns"
+    )
+    isolated_atoms: str | dict[str, float] | None = Field(
+        None, description="their energies: a file of one-atom frames, or eV by element; none: as found in `file`"
+    )
+
+    @field_validator("train", "valid", "test")
+    @classmethod
+    def _share_or_count(cls, size: int | float | None) -> int | float | None:
+        if size is not None and (size <= 0 or (isinstance(size, float) and size >= 1)):
+            raise ValueError("should be a share between 0 and 1, or a whole number of frames from 1")
+        return size
 
 
 class LossConfig(_Section):
@@ -127,10 +150,15 @@ def _explain(error: ValidationError, path: Path, text: str) -> str:
     """First problem of a validation error as `file:line key: what is wrong`."""
     problem = error.errors()[0]
     # pydantic appends the members of a union it tried ("float", "tuple[float, float]") to the keys
+<<<<<<< HEAD
     location = [part for part in problem["loc"] if isinstance(part, str) and not part.startswith(("float", "tuple"))]
     architecture = location.pop(1) if location[:1] == ["model"] and len(location) > 1 else None
     if problem["type"] == "union_tag_invalid":
         location.append("architecture")
+=======
+    tried = re.compile(r"int|float|str|(tuple|dict)\[.*")
+    location = [part for part in problem["loc"] if isinstance(part, str) and not tried.fullmatch(part)]
+>>>>>>> 6175874caf2fda6dbcf3f5c5e9dff1be97c5adab
     name = ".".join(location)
     line = _line_of(text, location)
     where = f"{path}:{line}" if line else str(path)

@@ -1,25 +1,46 @@
-"""Extended XYZ with REF_ labels, the interchange format of MACE, NequIP and ASE users."""
+"""Extended XYZ, the interchange format of MACE, NequIP and ASE users; plain, .gz or .xz."""
 
+import gzip
+import io
+import lzma
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import ase.io
-import ase.units
-import numpy as np
 from ase import Atoms
 
 from lampion.training import keys
+from lampion.training.ase_labels import ASE_TIME, LabelReader
 from lampion.training.errors import DataError
 from lampion.training.files import atomic_path
-from lampion.training.frames import Frames, Source, check_finite, type_indices
+from lampion.training.frames import Frames, Source, concatenate
+from lampion.training.read_options import NAMED_LABELS, ReadOptions
 
-#: ASE's unit of time, Å √(amu/eV), in ps: turns velocities in Å/ps into ASE's.
-ASE_TIME = 1e-3 / ase.units.fs
+#: frames parsed at once
+BLOCK = 200
 
 
 def write_extxyz(frames: Frames, path: Path) -> None:
     """Write frames with REF_energy (eV), REF_forces (eV/Å) and, if present, REF_stress (eV/Å³)."""
     with atomic_path(path) as temporary:
-        ase.io.write(temporary, [_atoms(frames, f) for f in range(len(frames))], format="extxyz")
+        write_stream([frames], temporary)
+
+
+def write_stream(parts: Iterable[Frames], path: Path) -> None:
+    """Write pieces of frames as they come; isolated atoms first, marked as MACE marks them."""
+    written: set[str] = set()
+    with path.open("w") as stream:
+        for part in parts:
+            new = {name: energy for name, energy in part.isolated.items() if name not in written}
+            written |= new.keys()
+            atoms = (_atoms(part, f) for f in range(len(part)))
+            ase.io.write(stream, [*map(_isolated, new.items()), *atoms], format="extxyz")
+
+
+def _isolated(item: tuple[str, float]) -> Atoms:
+    name, energy = item
+    return Atoms(name, info={keys.XYZ_ENERGY: energy, "config_type": "IsolatedAtom"})
 
 
 def _atoms(frames: Frames, frame: int) -> Atoms:
@@ -40,51 +61,64 @@ def _atoms(frames: Frames, frame: int) -> Atoms:
     return atoms
 
 
-def read_extxyz(path: Path) -> Frames:
-    """Read frames labelled REF_energy and REF_forces (optional REF_stress) in eV, eV/Å, eV/Å³.
+def read_extxyz(path: Path, options: ReadOptions | None = None) -> Frames:
+    """Read labelled frames into memory.
 
     Raises:
-        DataError: unreadable file, or the labels missing in a frame; never takes a missing label for zero.
+        DataError: unreadable file, or labels missing or ambiguous; never takes a missing label for zero.
     """
+    return concatenate(list(extxyz_parts(path, options or ReadOptions())))
+
+
+def extxyz_parts(path: Path, options: ReadOptions) -> Iterator[Frames]:
+    """Labelled frames in pieces.
+
+    Raises:
+        DataError: as `read_extxyz`.
+    """
+    options.only(path, *NAMED_LABELS)
     if not path.exists():
         raise DataError(f"{path}: no such file")
-    try:
-        images = ase.io.read(path, ":", format="extxyz")
-    except Exception as error:  # ASE raises many types, some of its own, for a damaged file
-        raise DataError(f"{path}: not readable as extended XYZ ({error})") from None
-    if not images:
-        raise DataError(f"{path}: holds no frames")
-    for frame, atoms in enumerate(images):
-        _check_labels(path, frame, atoms)
-    names = tuple(sorted({symbol for atoms in images for symbol in atoms.get_chemical_symbols()}))
-    frames = Frames(
-        type_names=names,
-        offsets=np.concatenate([[0], np.cumsum([len(a) for a in images])]).astype(np.int64),
-        types=np.concatenate([type_indices(a.get_chemical_symbols(), names) for a in images]),
-        positions=np.concatenate([a.positions for a in images]),
-        cell=np.stack([np.asarray(a.cell) for a in images]),
-        pbc=np.stack([a.pbc for a in images]),
-        energy=np.array([float(a.info[keys.XYZ_ENERGY]) for a in images]),
-        forces=np.concatenate([a.arrays[keys.XYZ_FORCES] for a in images]).astype(np.float64),
-        step=np.array([int(a.info.get("step", f)) for f, a in enumerate(images)], dtype=np.int64),
-        stress=np.stack([np.asarray(a.info[keys.XYZ_STRESS]).reshape(3, 3) for a in images])
-        if all(keys.XYZ_STRESS in a.info for a in images)
-        else None,
-        velocities=np.concatenate([a.get_velocities() / ASE_TIME for a in images])
-        if all(a.has("momenta") for a in images)
-        else None,
-        sources=(Source.of(path),),
-    )
-    check_finite(frames, str(path))
-    return frames
+    return LabelReader(options, Source.of(path), str(path)).parts(read_images(path))
 
 
-def _check_labels(path: Path, frame: int, atoms: Atoms) -> None:
-    stores = ((keys.XYZ_ENERGY, atoms.info), (keys.XYZ_FORCES, atoms.arrays))
-    missing = [key for key, store in stores if key not in store]
-    if missing:
-        found = sorted({*atoms.info, *atoms.arrays, *(atoms.calc.results if atoms.calc else {})})
-        raise DataError(
-            f"{path}: frame {frame}: {' and '.join(missing)} missing (found: {', '.join(found)}); labels are read "
-            f"from {keys.XYZ_ENERGY} (eV) and {keys.XYZ_FORCES} (eV/Å): rename them"
-        )
+def read_images(path: Path) -> Iterator[Atoms]:
+    """Frames as ASE reads them, from a stream: ASE itself seeks, which takes minutes in a compressed file.
+
+    Raises:
+        DataError: not extended XYZ, or cut short; names the frame.
+    """
+    with _open(path) as stream:
+        frame = 0
+        while block := "".join(_frame_texts(stream, path, frame)):
+            try:
+                images = ase.io.read(io.StringIO(block), ":", format="extxyz")
+            except Exception as error:  # ASE raises many types, some of its own, for a damaged file
+                raise _unreadable(path, frame, str(error)) from None
+            yield from images
+            frame += len(images)
+
+
+def _open(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    if path.suffix == ".xz":
+        return lzma.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
+
+
+def _frame_texts(stream: TextIO, path: Path, first: int) -> Iterator[str]:
+    """The lines of the next BLOCK frames, counted by the number of atoms that heads each."""
+    for frame in range(first, first + BLOCK):
+        try:
+            header = stream.readline()
+            lines = [stream.readline() for _ in range(int(header) + 1)] if header.strip() else []
+        except (ValueError, EOFError, OSError, lzma.LZMAError) as error:
+            raise _unreadable(path, frame, str(error)) from None
+        if lines and not lines[-1]:
+            raise _unreadable(path, frame, f"{sum(map(bool, lines[1:]))} of {int(header)} atoms, then the file ends")
+        yield from (header, *lines) if lines else ()
+
+
+def _unreadable(path: Path, frame: int, why: str) -> DataError:
+    return DataError(f"{path}: not readable as extended XYZ near frame {frame} ({why})")

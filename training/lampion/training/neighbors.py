@@ -21,9 +21,20 @@ def neighbor_edges(positions: Floats, cell: Floats, pbc: NDArray[np.bool_], cuto
     Returns:
         edge_index (2, n_edges) and edge_vectors (n_edges, 3).
     """
-    centers, neighbors, vectors = NeighborList(cutoff=cutoff, full_list=True).compute(
-        points=positions, box=cell, periodic=pbc, quantities="ijD"
+    edge_index, shifts = neighbor_pairs(positions, cell, pbc, cutoff)
+    return edge_index, vectors_of(positions, cell, edge_index, shifts)
+
+
+def neighbor_pairs(positions: Floats, cell: Floats, pbc: NDArray[np.bool_], cutoff: float) -> tuple[Ints, Ints]:
+    """The pairs of `neighbor_edges` without vectors: edge_index (2, n_edges) and the shifts S (n_edges, 3)."""
+    centers, neighbors, shifts = NeighborList(cutoff=cutoff, full_list=True).compute(
+        points=positions, box=cell, periodic=pbc, quantities="ijS"
     )
     order = np.argsort(centers, kind="stable")
-    edge_index = np.stack([centers[order], neighbors[order]]).astype(np.int64)
-    return edge_index, np.ascontiguousarray(vectors[order])
+    return np.stack([centers[order], neighbors[order]]).astype(np.int64), shifts[order].astype(np.int64)
+
+
+def vectors_of(positions: Floats, cell: Floats, edge_index: Ints, shifts: Ints) -> Floats:
+    """Edge vectors r_j + S·h - r_i, (n_edges, 3), Å."""
+    centers, neighbors = edge_index
+    return positions[neighbors] - positions[centers] + shifts @ cell

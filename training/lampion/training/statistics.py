@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lampion.training.frames import Frames, mean_energy_per_type
-from lampion.training.graphs import Graph
+from lampion.training.frames import Floats, Frames, mean_energy_per_type
+from lampion.training.graphs import GraphSet
 from lampion.training.summary import shortest_distances
 
 
@@ -29,13 +29,21 @@ class DataStatistics:
     shortest: dict[str, float]
 
     @classmethod
-    def of(cls, frames: Frames, graphs: list[Graph]) -> "DataStatistics":
-        """Statistics of training frames and their graphs."""
+    def of(cls, frames: Frames, graphs: GraphSet, energy_shift: Floats | None = None) -> "DataStatistics":
+        """Statistics of training frames and their graphs.
+
+        Args:
+            frames: training frames; read piece by piece.
+            graphs: of these frames.
+            energy_shift: energy per atom of each type, eV; none: by least squares from the frames.
+        """
+        shift = mean_energy_per_type(frames) if energy_shift is None else energy_shift
+        squares = sum(float((chunk.forces**2).sum()) for chunk in frames.chunks())
         return cls(
             type_names=list(frames.type_names),
-            energy_shift=[float(e) for e in mean_energy_per_type(frames)],
-            force_scale=float(np.sqrt((frames.forces**2).mean())),
-            n_neighbors=sum(g.edge_index.shape[1] for g in graphs) / len(frames.types),
+            energy_shift=[float(e) for e in shift],
+            force_scale=float(np.sqrt(squares / frames.forces.size)),
+            n_neighbors=graphs.n_edges / len(frames.types),
             shortest=shortest_distances(frames),
         )
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lampion.training.errors import DataError
-from lampion.training.frames import Floats, Frames
+from lampion.training.duplicates import exact_duplicates
+from lampion.training.frames import Frames
 from lampion.training.neighbors import neighbor_edges
 
 
@@ -39,56 +39,52 @@ class Summary:
 
 
 def summarize(frames: Frames) -> Summary:
-    """Compute the figures of `Summary`."""
+    """Compute the figures of `Summary`, piece by piece."""
     counts = np.bincount(frames.types, minlength=len(frames.type_names))
-    per_atom = frames.energy / frames.n_atoms
-    net = np.add.reduceat(frames.forces, frames.offsets[:-1], axis=0) / frames.n_atoms[:, None]
-    prints = {frames.positions[frames.atoms_of(f)].tobytes() for f in range(len(frames))}
+    per_atom = np.asarray(frames.energy) / frames.n_atoms
+    parts = [_force_figures(chunk) for chunk in frames.chunks()]
     return Summary(
         n_frames=len(frames),
         n_atoms=len(frames.types),
         elements={name: int(count) for name, count in zip(frames.type_names, counts, strict=True)},
         energy_mean=float(per_atom.mean()),
         energy_std=float(per_atom.std()),
-        force_rms=float(np.sqrt((frames.forces**2).mean())),
-        force_max=float(np.abs(frames.forces).max()),
-        net_force_max=float(np.abs(net).max()),
+        force_rms=float(np.sqrt(sum(part[0] for part in parts) / frames.forces.size)),
+        force_max=max(part[1] for part in parts),
+        net_force_max=max(part[2] for part in parts),
         has_stress=frames.stress is not None,
         has_velocities=frames.velocities is not None,
         shortest=shortest_distances(frames),
-        duplicates=len(frames) - len(prints),
+        duplicates=len(exact_duplicates(frames)),
     )
+
+
+def _force_figures(chunk: Frames) -> tuple[float, float, float]:
+    """Sum of squares, largest component, largest net force per atom."""
+    net = np.add.reduceat(chunk.forces, chunk.offsets[:-1], axis=0) / chunk.n_atoms[:, None]
+    return float((chunk.forces**2).sum()), float(np.abs(chunk.forces).max()), float(np.abs(net).max())
 
 
 def shortest_distances(frames: Frames, cutoff: float = 5.0) -> dict[str, float]:
     """Shortest distance in Å of each pair of type names ("A-B", alphabetic) over all frames, up to `cutoff`."""
-    shortest: dict[str, float] = {}
-    for frame in range(len(frames)):
-        rows = frames.atoms_of(frame)
-        types = frames.types[rows]
-        edges, vectors = neighbor_edges(frames.positions[rows], frames.cell[frame], frames.pbc[frame], cutoff)
-        _lower(shortest, frames.type_names, types[edges], np.linalg.norm(vectors, axis=1))
-    return shortest
+    names = frames.type_names
+    shortest = np.full((len(names), len(names)), np.inf)
+    for f in range(len(frames)):
+        rows = frames.atoms_of(f)
+        edges, vectors = neighbor_edges(frames.positions[rows], frames.cell[f], frames.pbc[f], cutoff)
+        np.minimum.at(shortest, tuple(frames.types[rows][edges]), np.linalg.norm(vectors, axis=1))
+    found = {(a, b): shortest[i, j] for i, a in enumerate(names) for j, b in enumerate(names) if a <= b}
+    return {f"{a}-{b}": float(distance) for (a, b), distance in sorted(found.items()) if np.isfinite(distance)}
 
 
-def _lower(shortest: dict[str, float], names: tuple[str, ...], pairs: np.ndarray, distances: Floats) -> None:
-    codes = pairs.min(axis=0) * len(names) + pairs.max(axis=0)
-    for code in np.unique(codes):
-        first, second = sorted((names[code // len(names)], names[code % len(names)]))
-        key = f"{first}-{second}"
-        shortest[key] = min(shortest.get(key, np.inf), float(distances[codes == code].min()))
-
-
-def require_sane(frames: Frames, origin: str) -> Summary:
-    """Summary of labels that can be trained on.
-
-    Raises:
-        DataError: all forces zero, atoms on top of each other, or forces of a size no eV/Å label has.
-    """
-    summary = summarize(frames)
-    if summary.force_max == 0.0:
-        raise DataError(f"{origin}: every force is zero; were the labels read from the right columns or keys?")
-    closest = min(summary.shortest.values(), default=np.inf)
-    if closest < 0.3:
-        raise DataError(f"{origin}: two atoms are {closest:.3g} Å apart; overlapping atoms or wrong length units")
-    return summary
+def largest_torque(frames: Frames) -> float | None:
+    """Largest |Σ (r - r0) × F| / n_atoms of frames without periodic boundaries, eV; none if all are periodic."""
+    largest = None
+    for chunk in frames.chunks():
+        alone = np.flatnonzero(~chunk.pbc.any(axis=1))
+        if len(alone):
+            centre = np.add.reduceat(chunk.positions, chunk.offsets[:-1], axis=0) / chunk.n_atoms[:, None]
+            arms = chunk.positions - np.repeat(centre, chunk.n_atoms, axis=0)
+            torque = np.add.reduceat(np.cross(arms, chunk.forces), chunk.offsets[:-1], axis=0)
+            largest = max(largest or 0.0, float((np.linalg.norm(torque, axis=1) / chunk.n_atoms)[alone].max()))
+    return largest

@@ -65,7 +65,7 @@ class Training:
         dtype, cutoff = torch_dtype(config.model), config.model.cutoff
         self.train_graphs = build_graphs(self.split.train, cutoff, dtype)
         self.valid_graphs = build_graphs(self.split.valid, cutoff, dtype)
-        self.statistics = DataStatistics.of(self.split.train, self.train_graphs)
+        self.statistics = DataStatistics.of(self.split.train, self.train_graphs, self.split.energy_shift)
         torch.manual_seed(config.seed)
         self.model: nn.Module = build_model(config.model, self.statistics)
         self.ema = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.optimizer.ema))
