@@ -150,15 +150,11 @@ def _explain(error: ValidationError, path: Path, text: str) -> str:
     """First problem of a validation error as `file:line key: what is wrong`."""
     problem = error.errors()[0]
     # pydantic appends the members of a union it tried ("float", "tuple[float, float]") to the keys
-<<<<<<< HEAD
-    location = [part for part in problem["loc"] if isinstance(part, str) and not part.startswith(("float", "tuple"))]
+    tried = re.compile(r"int|float|str|(tuple|dict)\[.*")
+    location = [part for part in problem["loc"] if isinstance(part, str) and not tried.fullmatch(part)]
     architecture = location.pop(1) if location[:1] == ["model"] and len(location) > 1 else None
     if problem["type"] == "union_tag_invalid":
         location.append("architecture")
-=======
-    tried = re.compile(r"int|float|str|(tuple|dict)\[.*")
-    location = [part for part in problem["loc"] if isinstance(part, str) and not tried.fullmatch(part)]
->>>>>>> 6175874caf2fda6dbcf3f5c5e9dff1be97c5adab
     name = ".".join(location)
     line = _line_of(text, location)
     where = f"{path}:{line}" if line else str(path)

@@ -1,5 +1,6 @@
 """Gradients of the training loss with respect to the weights."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from lampion.training.predict import predict
 
 
 class StepErrors(NamedTuple):
-    """What one batch tells of the model, detached scalars.
+    """What one batch tells of the model.
 
     Attributes:
         loss: the loss of `weighted_loss`.
@@ -23,10 +24,20 @@ class StepErrors(NamedTuple):
     forces: Tensor
 
 
-def eager_gradients(model: nn.Module, graph: Graph, weights: Weights, scale: float) -> StepErrors:
-    """Leave d loss / d weight in `.grad` of every parameter: the reference every faster step has to equal."""
+#: leaves the gradients of one batch in `.grad`; what the training loop calls
+Gradients = Callable[[Graph, Weights], StepErrors]
+
+
+def batch_errors(model: nn.Module, graph: Graph, weights: Weights, scale: float) -> StepErrors:
+    """Loss and mean errors of a batch."""
     prediction = predict(model, graph, create_graph=True)
     loss = weighted_loss(prediction, graph, weights, scale)
-    loss.backward()
     energy = ((prediction.energy - graph.energy).detach() / graph.n_atoms).abs().mean()
-    return StepErrors(loss.detach(), energy, (prediction.forces - graph.forces).detach().abs().mean())
+    return StepErrors(loss, energy, (prediction.forces - graph.forces).detach().abs().mean())
+
+
+def eager_gradients(model: nn.Module, graph: Graph, weights: Weights, scale: float) -> StepErrors:
+    """Leave d loss / d weight in `.grad` of every parameter: the reference every faster step has to equal."""
+    errors = batch_errors(model, graph, weights, scale)
+    errors.loss.backward()
+    return errors._replace(loss=errors.loss.detach())

@@ -1,7 +1,7 @@
 """Frames turned into graphs, kept in memory or made when needed, and graphs joined into batches."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -26,6 +26,7 @@ class Graph:
         types: (n_nodes,) int64.
         edge_index: (2, n_edges) int64.
         edge_vectors: (n_edges, 3), model dtype, Å.
+        opposite: (n_edges,) int64, row of the edge that leads back.
         frame_of_node: (n_nodes,) int64, frame within the batch.
         n_atoms: (n_frames,) atoms of each frame, model dtype.
         volume: (n_frames,), Å³; 1 where the cell has no volume.
@@ -37,6 +38,7 @@ class Graph:
     types: Tensor
     edge_index: Tensor
     edge_vectors: Tensor
+    opposite: Tensor
     frame_of_node: Tensor
     n_atoms: Tensor
     volume: Tensor
@@ -45,7 +47,9 @@ class Graph:
     stress: Tensor
 
 
-def graph_of(frames: Frames, frame: int, edge_index: Ints, edge_vectors: Floats, dtype: torch.dtype) -> Graph:
+def graph_of(
+    frames: Frames, frame: int, edge_index: Ints, edge_vectors: Floats, opposite: Ints, dtype: torch.dtype
+) -> Graph:
     """One frame as a graph with the given edges."""
     rows = frames.atoms_of(frame)
     n_nodes = rows.stop - rows.start
@@ -54,6 +58,7 @@ def graph_of(frames: Frames, frame: int, edge_index: Ints, edge_vectors: Floats,
         types=torch.tensor(frames.types[rows]),
         edge_index=torch.tensor(edge_index),
         edge_vectors=torch.tensor(edge_vectors, dtype=dtype),
+        opposite=torch.tensor(opposite),
         frame_of_node=torch.zeros(n_nodes, dtype=torch.int64),
         n_atoms=torch.tensor([n_nodes], dtype=dtype),
         volume=torch.tensor([abs(np.linalg.det(frames.cell[frame])) or 1.0], dtype=dtype),
@@ -69,17 +74,43 @@ def join(graphs: Sequence[Graph]) -> Graph:
         return graphs[0]
     n_nodes = torch.tensor([len(g.types) for g in graphs])
     n_edges = torch.tensor([g.edge_index.shape[1] for g in graphs])
-    first_node = torch.cumsum(n_nodes, 0) - n_nodes
+    first_node, first_edge = torch.cumsum(n_nodes, 0) - n_nodes, torch.cumsum(n_edges, 0) - n_edges
     return Graph(
         types=torch.cat([g.types for g in graphs]),
         edge_index=torch.cat([g.edge_index for g in graphs], dim=1) + torch.repeat_interleave(first_node, n_edges),
         edge_vectors=torch.cat([g.edge_vectors for g in graphs]),
+        opposite=torch.cat([g.opposite for g in graphs]) + torch.repeat_interleave(first_edge, n_edges),
         frame_of_node=torch.repeat_interleave(n_nodes),
         n_atoms=torch.cat([g.n_atoms for g in graphs]),
         volume=torch.cat([g.volume for g in graphs]),
         energy=torch.cat([g.energy for g in graphs]),
         forces=torch.cat([g.forces for g in graphs]),
         stress=torch.cat([g.stress for g in graphs]),
+    )
+
+
+#: length of the vectors of edges that pad a graph, Å: beyond every cutoff, where messages and their gradients vanish
+PADDING_DISTANCE = 1e3
+
+
+def pad(graph: Graph) -> Graph:
+    """The same graph with equally many edges at every node, in the order of the nodes, as `edges.padded_edges` needs.
+
+    Edges that are added lead from a node to itself over a distance beyond every cutoff.
+    """
+    n_nodes, center = len(graph.types), graph.edge_index[0]
+    counts = torch.bincount(center, minlength=n_nodes)
+    width = int(counts.max())
+    if int(counts.min()) == width:
+        return graph
+    first = torch.cumsum(counts, 0) - counts
+    place = center * width + torch.arange(len(center)) - first[center]
+    own = torch.arange(n_nodes).repeat_interleave(width)
+    edge_index = torch.stack([own, own.index_copy(0, place, graph.edge_index[1])])
+    far = graph.edge_vectors.new_tensor([PADDING_DISTANCE, 0.0, 0.0]).expand(n_nodes * width, 3)
+    opposite = torch.arange(n_nodes * width).index_copy(0, place, place[graph.opposite])
+    return replace(
+        graph, edge_index=edge_index, edge_vectors=far.index_copy(0, place, graph.edge_vectors), opposite=opposite
     )
 
 

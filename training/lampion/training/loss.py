@@ -12,11 +12,16 @@ from lampion.training.predict import Prediction
 
 @dataclass(frozen=True)
 class Weights:
-    """Loss weights at one moment of the training."""
+    """Loss weights at one moment of the training; tensors where a training step is traced."""
 
-    energy: float
-    forces: float
-    stress: float
+    energy: float | Tensor
+    forces: float | Tensor
+    stress: float | Tensor
+
+    @property
+    def uses_stress(self) -> bool:
+        """Whether the data's stress is needed."""
+        return isinstance(self.stress, Tensor) or self.stress > 0.0
 
 
 def weights_at(config: LossConfig, progress: float) -> Weights:
@@ -39,7 +44,7 @@ def weighted_loss(prediction: Prediction, graph: Graph, weights: Weights, scale:
     energy_error = ((prediction.energy - graph.energy) / graph.n_atoms).to(prediction.forces.dtype)
     loss = weights.energy * energy_error.square().mean() / scale**2
     loss = loss + weights.forces * (prediction.forces - graph.forces).square().mean() / scale**2
-    if weights.stress > 0.0:
+    if weights.uses_stress:
         label = -graph.stress * graph.volume.view(-1, 1, 1)
         per_atom = (prediction.virial - label) / graph.n_atoms.view(-1, 1, 1)
         loss = loss + weights.stress * per_atom.square().mean() / scale**2

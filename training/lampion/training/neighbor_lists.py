@@ -17,7 +17,7 @@ import numpy as np
 from lampion.training import keys
 from lampion.training.files import atomic_path
 from lampion.training.frames import Floats, Frames, Ints, offsets_of
-from lampion.training.neighbors import neighbor_pairs, vectors_of
+from lampion.training.neighbors import neighbor_pairs, opposite_edges, vectors_of
 from lampion.training.spool import Spool, create, mapped
 
 FORMAT = "lampion-neighbors/1"
@@ -38,12 +38,14 @@ class NeighborLists:
     pairs: np.ndarray
     shifts: np.ndarray
 
-    def edges(self, frames: Frames, frame: int) -> tuple[Ints, Floats]:
-        """edge_index (2, n_edges) and edge_vectors (n_edges, 3) of one frame, as `neighbors.neighbor_edges`."""
+    def edges(self, frames: Frames, frame: int) -> tuple[Ints, Floats, Ints]:
+        """Of one frame: edge_index (2, n_edges), edge_vectors (n_edges, 3), row of the opposite edge (n_edges,)."""
         rows = slice(int(self.offsets[frame]), int(self.offsets[frame + 1]))
         edge_index = self.pairs[rows].T.astype(np.int64)
         atoms = frames.atoms_of(frame)
-        return edge_index, vectors_of(frames.positions[atoms], frames.cell[frame], edge_index, self.shifts[rows])
+        shifts = self.shifts[rows].astype(np.int64)
+        vectors = vectors_of(frames.positions[atoms], frames.cell[frame], edge_index, shifts)
+        return edge_index, vectors, opposite_edges(edge_index, shifts)
 
 
 def compute_lists(frames: Frames, cutoff: float) -> NeighborLists:

@@ -38,3 +38,11 @@ def vectors_of(positions: Floats, cell: Floats, edge_index: Ints, shifts: Ints) 
     """Edge vectors r_j + S·h - r_i, (n_edges, 3), Å."""
     centers, neighbors = edge_index
     return positions[neighbors] - positions[centers] + shifts @ cell
+
+
+def opposite_edges(edge_index: Ints, shifts: Ints) -> Ints:
+    """Row of the edge that leads back from each edge, (n_edges,); every pair occurs in both directions."""
+    (i, j), (x, y, z) = edge_index, shifts.T
+    opposite = np.empty(len(i), dtype=np.int64)
+    opposite[np.lexsort((z, y, x, j, i))] = np.lexsort((-z, -y, -x, i, j))
+    return opposite
