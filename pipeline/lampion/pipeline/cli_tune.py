@@ -29,7 +29,6 @@ def tune(
     if importlib.util.find_spec("optuna") is None:
         raise MissingExtraError("`lampion tune` needs optuna: pip install 'lampion[tune]'")
     from lampion.pipeline.tune import Tuning, exits_resumable
-    from lampion.pipeline.tune_report import write_tune_report
     from lampion.pipeline.tune_workers import run_workers
 
     with exits_resumable():
@@ -41,6 +40,8 @@ def tune(
             tuning.run(trials, lambda line: print(line, flush=True), seconds=timeout)
     if worker:
         return
+    from lampion.pipeline.tune_report import write_tune_report
+
     best = tuning.best
     write_tune_report(tuning.study, tuning.search.metric, out / "tune.html")
     print(f"best: trial {best.number}, {tuning.search.metric} {best.value:.6g}")
