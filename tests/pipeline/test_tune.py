@@ -259,3 +259,10 @@ def test_missing_data_is_named_before_anything_is_trained(lampion, folder):
     assert outcome.code == 3
     assert "frames.h5: no such file" in outcome.err
     assert not (folder / "tune").exists()
+
+
+def test_the_search_in_the_manual_is_one(folder):
+    manual = (Path(__file__).parents[2] / "docs" / "tune.md").read_text()
+    (folder / "search.yaml").write_text(manual.split("```yaml\n")[1].split("```")[0])
+    search, _ = load_search(folder / "search.yaml", folder / "config.yaml")
+    assert set(search.space) == {"model.channels", "model.layers", "optimizer.learning_rate", "loss.energy"}
