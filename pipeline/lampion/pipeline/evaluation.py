@@ -21,8 +21,8 @@ from lampion.training.files import atomic_path, sha256
 from lampion.training.frames import Floats, Frames
 from lampion.training.novelty import TrainingSet, novelty_table
 
-#: Frames a training set is represented by.
-MOST_TRAINING_FRAMES = 2000
+#: Atoms a training set is represented by, in whole frames.
+MOST_TRAINING_ATOMS = 100_000
 #: An energy error that is this many times what a constant per element leaves of it, and above 10 meV/atom, is a
 #: matter of the reference.
 OFFSET_SHARE, OFFSET_MINIMUM = 10.0, 10.0
@@ -84,10 +84,7 @@ class Judge:
         path = self.options.training
         if path is None:
             return None
-        frames = training_frames(path)
-        if len(frames) > MOST_TRAINING_FRAMES:
-            chosen = np.random.default_rng(0).choice(len(frames), MOST_TRAINING_FRAMES, replace=False)
-            frames = frames.select(np.sort(chosen))
+        frames = _thinned(training_frames(path))
         manifest = self.model.manifest
         return TrainingSet(list(self.model.graphs(frames, str(path))), len(manifest.type_names), manifest.cutoff)
 
@@ -167,6 +164,14 @@ def training_frames(path: Path) -> Frames:
     if not config.exists():
         raise ConfigError(f"{path}: no config.json, so no training was here; give its folder or a file of frames")
     return load_split(TrainConfig.model_validate(json.loads(config.read_text())).data).train
+
+
+def _thinned(frames: Frames) -> Frames:
+    """As many frames, chosen by a fixed seed, as hold `MOST_TRAINING_ATOMS` atoms."""
+    allowed = int(MOST_TRAINING_ATOMS / frames.n_atoms.mean())
+    if len(frames) <= allowed:
+        return frames
+    return frames.select(np.sort(np.random.default_rng(0).choice(len(frames), allowed, replace=False)))
 
 
 def write_parity(parity: Parity, path: Path) -> None:

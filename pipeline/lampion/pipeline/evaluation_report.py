@@ -20,7 +20,7 @@ DEFINITIONS = {
     "relative": "RMSE of the force components as a share of the root mean square of the labels.",
     "distance": "From an atom's environment to the nearest one of the same element in the training set: "
     "√(2 - 2 p·p') of normalised SOAP power spectra within the model's cutoff, 0 for equal, √2 for nothing in common. "
-    "Of more than 8,000 environments of an element, a random 8,000 stand for all.",
+    "Of more than 8,000 training atoms of an element, a random 8,000 stand for all.",
     "outside": "Share of atoms farther from the training set than 99 % of its own atoms are from those of its other "
     "frames.",
     "factor": "Multiply the standard deviation of the committee by it to get the error to expect; 0.8 to 1.25 counts "
