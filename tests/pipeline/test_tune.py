@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from lampion.training.config import load_config
 from lampion.training.errors import ConfigError
 from lampion.training.hdf5 import write_hdf5
 
+PATIENCE = 300  # seconds for what takes a few on a machine with nothing else to do
 DOUBLE = "{cutoff: 6.0, channels: 2, basis: 4, layers: 1, readout_width: 4, dtype: float64}"
 SEARCH = {
     "metric": "valid_forces_mae_meV_per_A",
@@ -49,16 +51,26 @@ def arguments(folder: Path, out: str, trials: int) -> list[str]:
     return ["tune", *names, "--trials", str(trials), "-o", str(folder / out)]
 
 
-def start(folder: Path, out: str, trials: int, *more: str) -> subprocess.Popen:
-    """The search in a process of its own."""
-    code = "from lampion.pipeline.cli import main; main()"
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    command = [sys.executable, "-W", "ignore", "-c", code, *arguments(folder, out, trials), *more]
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@pytest.fixture
+def start(folder) -> Iterator[Callable[..., subprocess.Popen]]:
+    """The search in a process of its own, which does not outlive the test."""
+    begun = []
+
+    def begin(out: str, trials: int, *more: str) -> subprocess.Popen:
+        code = "from lampion.pipeline.cli import main; main()"
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        command = [sys.executable, "-W", "ignore", "-c", code, *arguments(folder, out, trials), *more]
+        begun.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        return begun[-1]
+
+    yield begin
+    for process in begun:
+        process.kill()  # its workers die with it
+        process.communicate()
 
 
 def wait_for(path: Path, pattern: str, process: subprocess.Popen) -> None:
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + PATIENCE
     while not list(path.glob(pattern)):
         assert process.poll() is None, process.stderr.read().decode()
         assert time.monotonic() < limit
@@ -113,9 +125,9 @@ def test_hopeless_trials_are_stopped_early_and_never_before_the_warm_up(lampion,
     assert best.optimizer.learning_rate == 0.03
 
 
-def test_killed_and_continued_equals_uninterrupted(lampion, folder):
+def test_killed_and_continued_equals_uninterrupted(lampion, folder, start):
     assert lampion(*arguments(folder, "whole", 5)).code == 0
-    process = start(folder, "killed", 5)
+    process = start("killed", 5)
     wait_for(folder / "killed" / "trial-0002" / "checkpoints", "step-*.ckpt", process)
     process.kill()
     process.communicate()
@@ -129,12 +141,12 @@ def test_killed_and_continued_equals_uninterrupted(lampion, folder):
 
 
 @pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
-def test_sigterm_stops_every_process_resumable(folder, processes):
+def test_sigterm_stops_every_process_resumable(folder, start, processes):
     argon.write_config(folder, model=DOUBLE, epochs="100000", patience="400")
-    process = start(folder, "tune", 2, "--processes", str(processes))
+    process = start("tune", 2, "--processes", str(processes))
     wait_for(folder / "tune", f"trial-000{processes - 1}/checkpoints/step-*.ckpt", process)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75
     assert "Traceback" not in errors.decode()
     held = [FileLock(path) for path in (folder / "tune").glob("trial-*/.lock")]
@@ -143,10 +155,10 @@ def test_sigterm_stops_every_process_resumable(folder, processes):
 
 
 @pytest.mark.slow
-def test_two_processes_do_each_trial_once(folder):
-    outcome = start(folder, "tune", 6, "--processes", "2")
-    printed, errors = outcome.communicate(timeout=120)
-    assert outcome.returncode == 0, errors.decode()
+def test_two_processes_do_each_trial_once(folder, start):
+    process = start("tune", 6, "--processes", "2")
+    printed, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors.decode()
     lines = printed.decode().splitlines()
     assert sorted(line.split()[1] for line in lines if line.startswith("trial")) == list("012345")
     assert lines[-1] == str(folder / "tune" / "best.yaml")
