@@ -16,7 +16,7 @@ Curves = Mapping[str, tuple[Array, Array]]
 P = ParamSpec("P")
 
 COLOURS = {"learned": "#d9601a", "reference": "#1d3f58"}
-_GREY = "#8a8f94"
+GREY = "#8a8f94"
 _MANY = 2000  # points above which dots hide one another
 _STYLE: dict[Any, Any] = {
     "font.size": 9.0,
@@ -44,7 +44,9 @@ def style() -> AbstractContextManager[None]:
     return mpl.rc_context(_STYLE)
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorator: draw in the look of all pictures."""
+
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with style():
@@ -62,7 +64,8 @@ def _plot_sides(axes: Axes, curves: Curves, **kwargs: Any) -> None:
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2)
 
 
-def _panel(x_label: str, y_label: str, size: tuple[float, float] = (5.2, 3.2)) -> tuple[Figure, Axes]:
+def panel(x_label: str, y_label: str, size: tuple[float, float] = (5.2, 3.2)) -> tuple[Figure, Axes]:
+    """A figure with one pair of labelled axes; size in inches."""
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     axes.set_xlabel(x_label)
@@ -70,36 +73,36 @@ def _panel(x_label: str, y_label: str, size: tuple[float, float] = (5.2, 3.2)) -
     return figure, axes
 
 
-@_styled
+@styled
 def energy(curves: Curves) -> Figure:
     """Energy per atom (meV in, shown in µeV where that reads better) against time (ps), from their first values."""
     largest = max(float(np.abs(y).max()) for _, y in curves.values())
     factor, unit = (1000.0, "µeV") if largest < 0.1 else (1.0, "meV")
-    figure, axes = _panel("time (ps)", f"E − E(0) ({unit}/atom)")
-    axes.axhline(0.0, color=_GREY, linewidth=0.6)
+    figure, axes = panel("time (ps)", f"E − E(0) ({unit}/atom)")
+    axes.axhline(0.0, color=GREY, linewidth=0.6)
     _plot_sides(axes, {side: (x, factor * y) for side, (x, y) in curves.items()}, alpha=0.9, linewidth=1.0)
     return figure
 
 
-@_styled
+@styled
 def temperature(curves: Curves) -> Figure:
     """Temperature (K) against time (ps)."""
-    figure, axes = _panel("time (ps)", "T (K)")
+    figure, axes = panel("time (ps)", "T (K)")
     _plot_sides(axes, curves, alpha=0.9, linewidth=1.0)
     return figure
 
 
-@_styled
+@styled
 def displacement(curves: Curves) -> Figure:
     """Mean-square displacement (Å²) against lag (ps)."""
-    figure, axes = _panel("lag (ps)", "mean-square displacement (Å²)")
+    figure, axes = panel("lag (ps)", "mean-square displacement (Å²)")
     _plot_sides(axes, curves)
     axes.set_xlim(left=0.0)
     axes.set_ylim(bottom=0.0)
     return figure
 
 
-@_styled
+@styled
 def structure(curves: Mapping[str, Mapping[str, list[float]]], pair: str) -> Figure:
     """g(r) with 95 % bands; below it, if there are two, learned minus reference.
 
@@ -113,7 +116,7 @@ def structure(curves: Mapping[str, Mapping[str, list[float]]], pair: str) -> Fig
         r, g, error = (np.array(curves[side][key]) for key in ("r_A", "g", "error"))
         axes.fill_between(r, g - error, g + error, color=COLOURS[side], alpha=0.2, linewidth=0)
         axes.plot(r, g, color=COLOURS[side], label=side)
-    axes.axhline(1.0, color=_GREY, linewidth=0.6, linestyle=":")
+    axes.axhline(1.0, color=GREY, linewidth=0.6, linestyle=":")
     axes.set_ylabel(f"g(r), {pair}")
     axes.set_xlim(0.0, r[-1])
     axes.set_ylim(bottom=0.0)
@@ -129,14 +132,14 @@ def _difference(axes: Axes, curves: Mapping[str, Mapping[str, list[float]]]) -> 
     learned, reference = curves["learned"], curves["reference"]
     r, difference = np.array(learned["r_A"]), np.array(learned["g"]) - np.array(reference["g"])
     error = np.hypot(learned["error"], reference["error"])
-    axes.fill_between(r, -error, error, color=_GREY, alpha=0.25, linewidth=0)
-    axes.axhline(0.0, color=_GREY, linewidth=0.6)
+    axes.fill_between(r, -error, error, color=GREY, alpha=0.25, linewidth=0)
+    axes.axhline(0.0, color=GREY, linewidth=0.6)
     axes.plot(r, difference, color=COLOURS["learned"], linewidth=1.0)
     axes.set_ylabel("Δg")
     return axes
 
 
-@_styled
+@styled
 def parity_energy(reference: Array, predicted: Array) -> Figure:
     """Energies per atom, eV/atom in, shown in meV/atom about the mean of the reference."""
     origin = reference.mean()
@@ -145,7 +148,7 @@ def parity_energy(reference: Array, predicted: Array) -> Figure:
     )
 
 
-@_styled
+@styled
 def parity_forces(reference: Array, predicted: Array) -> Figure:
     """Force components, eV/Å."""
     return _parity(reference, predicted, "force", "eV/Å", "meV/Å", 1000.0)
@@ -153,11 +156,11 @@ def parity_forces(reference: Array, predicted: Array) -> Figure:
 
 def _parity(reference: Array, predicted: Array, name: str, unit: str, error_unit: str, factor: float) -> Figure:
     """Predicted against reference about the diagonal, with mean absolute and root-mean-square error."""
-    figure, axes = _panel(f"reference {name} ({unit})", f"predicted {name} ({unit})", (4.9, 3.9))
+    figure, axes = panel(f"reference {name} ({unit})", f"predicted {name} ({unit})", (4.9, 3.9))
     low, high = min(reference.min(), predicted.min()), max(reference.max(), predicted.max())
     margin = 0.04 * (high - low) or 1.0
     limits = (low - margin, high + margin)
-    axes.plot(limits, limits, color=_GREY, linewidth=0.7)
+    axes.plot(limits, limits, color=GREY, linewidth=0.7)
     if len(reference) > _MANY:
         dense = axes.hexbin(
             reference, predicted, gridsize=90, bins="log", cmap=_ember(), mincnt=1, linewidths=0, rasterized=True
@@ -192,7 +195,7 @@ def _ember() -> mpl.colors.Colormap:
     )
 
 
-@_styled
+@styled
 def learning(metrics: Mapping[str, Array]) -> Figure:
     """Energy and force errors of training (thin) and validation (thick) against the optimiser step."""
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
@@ -201,7 +204,7 @@ def learning(metrics: Mapping[str, Array]) -> Figure:
         (("forces", "meV_per_A", "meV/Å"), ("energy", "meV_per_atom", "meV/atom")),
         strict=True,
     ):
-        for part, width, colour in (("train", 0.9, _GREY), ("valid", 1.6, COLOURS["learned"])):
+        for part, width, colour in (("train", 0.9, GREY), ("valid", 1.6, COLOURS["learned"])):
             errors = metrics.get(f"{part}_{quantity}_mae_{key}")
             if errors is not None:
                 axes.semilogy(metrics["step"], errors, color=colour, linewidth=width, label=part)
@@ -213,18 +216,18 @@ def learning(metrics: Mapping[str, Array]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def timestep(laws: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Energy fluctuation against time step, log-log, with guides of slope 2 through each largest step.
 
     Args:
         laws: side -> `time_step_ps`, `fluctuation_meV_per_atom` (falling steps), `deviation`.
     """
-    figure, axes = _panel("time step (fs)", "rms of E (meV/atom)", (4.6, 3.6))
+    figure, axes = panel("time step (fs)", "rms of E (meV/atom)", (4.6, 3.6))
     for side in sorted(laws, reverse=True):
         step = 1000.0 * np.array(laws[side]["time_step_ps"])
         rms = np.array(laws[side]["fluctuation_meV_per_atom"])
-        axes.loglog(step, rms[0] * (step / step[0]) ** 2, color=_GREY, linestyle=":", linewidth=1.0)
+        axes.loglog(step, rms[0] * (step / step[0]) ** 2, color=GREY, linestyle=":", linewidth=1.0)
         axes.loglog(
             step,
             rms,
@@ -233,7 +236,7 @@ def timestep(laws: Mapping[str, Mapping[str, Any]]) -> Figure:
             markersize=4.5,
             label=f"{side}, deviation {laws[side]['deviation']:.2g}",
         )
-    axes.plot([], [], color=_GREY, linestyle=":", label="slope 2")
+    axes.plot([], [], color=GREY, linestyle=":", label="slope 2")
     axes.set_xticks(step, [f"{s:g}" for s in step])
     axes.minorticks_off()
     axes.legend()

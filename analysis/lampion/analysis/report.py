@@ -1,29 +1,16 @@
 """A page a physicist reads: verdict, pictures, definitions; one file without a network or a script."""
 
-import base64
-import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
-from matplotlib.figure import Figure
 
 from lampion.analysis import figures
 from lampion.analysis.files import write_atomically
+from lampion.analysis.page import Picture, picture, render
 from lampion.analysis.study import read_metrics, read_parity
 from lampion.analysis.verdict import verdict_table
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as text for the page: title, caption, `data:` address."""
-
-    title: str
-    caption: str
-    source: str
 
 
 def write_report(
@@ -47,15 +34,14 @@ def write_report(
         RunError: a file given here is missing or not of its format.
     """
     drawn = [*_study_pictures(metrics, parity), *_run_pictures(analysis)]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lampion.analysis", ""),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.j2").render(
-        title=title, analysis=analysis, rows=verdict_table(analysis), pictures=drawn, seconds=dict(seconds or {})
+    page = render(
+        "lampion.analysis",
+        "report.html.j2",
+        title=title,
+        analysis=analysis,
+        rows=verdict_table(analysis),
+        pictures=drawn,
+        seconds=dict(seconds or {}),
     )
     write_atomically(path, page)
 
@@ -63,31 +49,31 @@ def write_report(
 def _run_pictures(analysis: dict[str, Any]) -> Iterator[Picture]:
     """Pictures of the runs, from the curves in the analysis."""
     sides = {side: analysis[side] for side in ("learned", "reference") if analysis[side]}
-    yield _picture(
+    yield picture(
         "Energy conservation",
         "Conserved energy per atom from its first value.",
         figures.energy(_curves(sides, "energy_curve")),
     )
     laws = {side: law for side, law in analysis["timestep_law"].items() if law and law["time_step_ps"]}
     if laws:
-        yield _picture("The dt² law", "Fluctuation of the energy against the time step.", figures.timestep(laws))
+        yield picture("The dt² law", "Fluctuation of the energy against the time step.", figures.timestep(laws))
     for pair, curve in analysis["rdf"]["learned"].items():
         both = {"learned": curve}
         if pair in analysis["rdf"]["reference"]:
             both["reference"] = analysis["rdf"]["reference"][pair]
-        yield _picture(
+        yield picture(
             f"Structure, {pair}",
             "Pair distribution; bands are 95 % intervals. Below: the difference.",
             figures.structure(both, pair),
         )
     if any(figures_of["msd_curve"] for figures_of in sides.values()):
-        yield _picture(
+        yield picture(
             "Diffusion",
             "Mean-square displacement, averaged over atoms and time origins.",
             figures.displacement(_curves(sides, "msd_curve")),
         )
     if any(figures_of["temperature_curve"] for figures_of in sides.values()):
-        yield _picture(
+        yield picture(
             "Temperature",
             "Instantaneous kinetic temperature.",
             figures.temperature(_curves(sides, "temperature_curve")),
@@ -98,16 +84,16 @@ def _study_pictures(metrics: Path | None, parity: Path | None) -> Iterator[Pictu
     """Pictures of training and test set."""
     if parity is not None:
         arrays = read_parity(parity)
-        yield _picture(
+        yield picture(
             "Energies", "Predicted against reference energies of the test set.",
             figures.parity_energy(arrays["energy_reference"], arrays["energy_predicted"]),
         )  # fmt: skip
-        yield _picture(
+        yield picture(
             "Forces", "Predicted against reference force components of the test set.",
             figures.parity_forces(arrays["forces_reference"].ravel(), arrays["forces_predicted"].ravel()),
         )  # fmt: skip
     if metrics is not None:
-        yield _picture(
+        yield picture(
             "Learning curve", "Errors on training and validation frames.", figures.learning(read_metrics(metrics))
         )
 
@@ -120,12 +106,3 @@ def _curves(sides: dict[str, Any], key: str) -> figures.Curves:
 def _columns(curve: Mapping[str, list[float]]) -> tuple[figures.Array, figures.Array]:
     x, y = (np.array(values, dtype=np.float64) for values in curve.values())
     return x, y
-
-
-def _picture(title: str, caption: str, figure: Figure) -> Picture:
-    """SVG in a data address: sharp in print, and the ids of one picture cannot clash with another's."""
-    buffer = io.BytesIO()
-    with figures.style():
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Picture(title, caption, f"data:image/svg+xml;base64,{encoded}")

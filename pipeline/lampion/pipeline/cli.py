@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lampion.pipeline import cli_data
+from lampion.pipeline import cli_data, cli_evaluate, cli_tune
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,8 @@ app = typer.Typer(
     "generate -> data -> train -> evaluate -> export -> lmp -> analyze.",
 )
 app.add_typer(cli_data.app, name="data")
+app.command()(cli_evaluate.evaluate)
+app.command()(cli_tune.tune)
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder or file to write.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
@@ -110,26 +112,6 @@ def check(
             print(f"{'ok  ' if row.passed else 'FAIL'} {row.name:34s} {row.figure:9.1e}  allowed {row.tolerance:.0e}")
     if not all(row.passed for row in rows):
         raise typer.Exit(4)
-
-
-@app.command()
-def evaluate(
-    model: Annotated[Path, typer.Argument(help="Model file")],
-    data: Annotated[Path, typer.Argument(help="Labelled frames (.h5 or extended XYZ)")],
-    parity: Annotated[Path | None, typer.Option(help="Also write labels and predictions to this .npz")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Errors of a model file on labelled frames."""
-    from lampion.pipeline import work
-
-    errors = work.evaluate_model(model, data, parity)
-    if as_json:
-        print(json.dumps(errors))
-        return
-    for name, value in errors.items():
-        print(f"{name:28s} {value:.4g}")
-    if parity:
-        print(parity)
 
 
 @app.command()

@@ -9,6 +9,8 @@ from lampion.analysis import Options, analyze_run, write_analysis, write_report
 from lampion.deploy.export import export_checkpoint
 from lampion.deploy.modelfile import read_manifest
 from lampion.pipeline import work
+from lampion.pipeline.evaluation import Options as EvaluationOptions
+from lampion.pipeline.evaluation import evaluate_sets, write_parity
 from lampion.pipeline.records import write_json
 from lampion.pipeline.stages import Stage, StageRecord
 from lampion.pipeline.study_config import StudyFiles
@@ -112,7 +114,9 @@ class Study:
         export_checkpoint(self.checkpoint, self.model)
 
     def _evaluate(self) -> None:
-        write_json(self.errors, work.evaluate_model(self.model, self.test, self.parity))
+        found = evaluate_sets(self.model, [self.test], EvaluationOptions()).parities[0]
+        write_parity(found, self.parity)
+        write_json(self.errors, found.errors)
 
     def _dynamics(self, name: str, folder: Path, variables: work.Variables, *, model: Path | None = None) -> Stage:
         script = self.files.inputs / ("md.in" if model else "md-reference.in")

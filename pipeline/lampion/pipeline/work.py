@@ -3,13 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from lampion.pipeline.progress import task
 from lampion.pipeline.runner import RunResult, run_lammps
 from lampion.training.convert import convert as convert_labels
-from lampion.training.files import atomic_path
-from lampion.training.frames import Frames
 from lampion.training.read_options import ReadOptions
 from lampion.training.summary import Summary
 
@@ -69,44 +65,6 @@ def convert(dump: Path, log: Path, output: Path, *, types: list[str] | None, uni
     """Labels of a LAMMPS run -> packed frames; refuses what cannot be trained on."""
     options = ReadOptions(log=log, types=" ".join(types) if types else None, units=units)
     return convert_labels(dump, output, options).summary
-
-
-def evaluate_model(model: Path, data: Path, parity: Path | None = None) -> dict[str, float]:
-    """Errors of a model file on labelled frames; optionally the numbers behind a parity plot.
-
-    Raises:
-        DataError: the frames hold elements the model does not know.
-    """
-    import torch
-
-    from lampion.deploy.modelfile import load_model
-    from lampion.training.data import read_frames
-    from lampion.training.evaluate import evaluate
-    from lampion.training.graphs import build_graphs
-
-    module, manifest = load_model(model)
-    frames = with_types_of(read_frames(data), manifest.type_names, str(data))
-    dtype = torch.float64 if manifest.dtype == "float64" else torch.float32
-    found = evaluate(module, build_graphs(frames, manifest.cutoff, dtype))
-    if parity:
-        arrays = {name: getattr(found, name) for name in found.__dataclass_fields__}
-        with atomic_path(parity) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
-    return found.errors
-
-
-def with_types_of(frames: Frames, type_names: tuple[str, ...], origin: str) -> Frames:
-    """The same frames with types numbered as a model numbers them.
-
-    Raises:
-        DataError: an element the model does not know.
-    """
-    from lampion.training.errors import DataError
-
-    unknown = [name for name in frames.type_names if name not in type_names]
-    if unknown:
-        raise DataError(f"{origin}: has {', '.join(unknown)}, the model knows {', '.join(type_names)}")
-    return frames.renumbered(type_names)
 
 
 def train(config: Path, folder: Path, *, data: Path | None, restart: bool, overrides: Sequence[str] = ()) -> Path:

@@ -1,0 +1,49 @@
+"""Labels with another zero of energy than the model: a constant per element, found by least squares."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lampion.training.evaluate import Parity, labelled_errors, rmse
+from lampion.training.frames import Floats
+
+
+def energy_shifts(parity: Parity, type_names: Sequence[str]) -> dict[str, float]:
+    """Least-squares energy per atom of each element, eV, by which predictions exceed labels: min |Σ n s - ΔE|².
+
+    Elements that always occur in one proportion share the shift (smallest norm).
+    """
+    there = np.isfinite(parity.energy_reference)
+    counts = _counts(parity, len(type_names))
+    difference = (parity.energy_predicted - parity.energy_reference) * parity.frame_atoms
+    shifts = np.linalg.lstsq(counts[there], difference[there], rcond=None)[0]
+    present = counts.sum(axis=0) > 0
+    return {name: float(shifts[index]) for index, name in enumerate(type_names) if present[index]}
+
+
+def without_shifts(parity: Parity, shifts: dict[str, float], type_names: Sequence[str]) -> Parity:
+    """The same with the predicted energies lowered by the shift of every atom."""
+    per_type = np.array([shifts.get(name, 0.0) for name in type_names])
+    shift = _counts(parity, len(type_names)) @ per_type / parity.frame_atoms
+    return replace(parity, energy_predicted=parity.energy_predicted - shift)
+
+
+def offset_share(parity: Parity, shifts: dict[str, float], type_names: Sequence[str]) -> float:
+    """RMSE of the energies per atom over what is left of it without the shifts; large if a constant is all there is.
+
+    1 where there are too few frames to tell a shift from an error.
+    """
+    there = np.isfinite(parity.energy_reference)
+    if there.sum() < 2 * len(shifts) + 3:
+        return 1.0
+    aligned = without_shifts(parity, shifts, type_names)
+    before = rmse(labelled_errors(parity.energy_reference, parity.energy_predicted))
+    return before / max(rmse(labelled_errors(parity.energy_reference, aligned.energy_predicted)), 1e-12)
+
+
+def _counts(parity: Parity, n_types: int) -> Floats:
+    """(n_frames, n_types) atoms of each type."""
+    codes = parity.frame_of_atom * n_types + parity.types
+    counts = np.bincount(codes, minlength=len(parity.frame_atoms) * n_types)
+    return counts.reshape(-1, n_types).astype(np.float64)
