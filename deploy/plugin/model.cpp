@@ -2,6 +2,7 @@
 
 #include "model.h"
 
+#include "allocation.h"
 #include "archive.h"
 #include "device.h"
 #include "torch_version.h"
@@ -183,7 +184,7 @@ class TorchModel : public lampion::Model {
 
   Layer run_layer(int k, const GraphView &graph, const Inputs &in, const Tensor &state)
   {
-    const auto leaf = state.detach().requires_grad_();
+    const auto leaf = state.detach().requires_grad_(k > 0);    // what embed returns depends on types only
     state_width_ = std::max(state_width_, width_of(leaf));
     const auto out =
         module_.get_method("layer")({k, graph.n_centers, in.types, leaf, in.edge_index, in.edge_vectors}).toTuple();
@@ -212,11 +213,12 @@ class TorchModel : public lampion::Model {
     auto weight = at::zeros_like(layers.back().state_out);
     for (size_t k = layers.size(); k-- > 0;) {
       const auto &layer = layers[k];
-      const auto parts = gradients({layer.energies, layer.state_out}, {at::ones_like(layer.energies), weight},
-                                   {layer.state_in, edge_vectors});
-      total += parts[1];
+      std::vector<Tensor> inputs{edge_vectors};
+      if (k > 0) inputs.push_back(layer.state_in);
+      const auto parts = gradients({layer.energies, layer.state_out}, {at::ones_like(layer.energies), weight}, inputs);
+      total += parts[0];
       if (k == 0) break;
-      auto rows = parts[0].to(at::kCPU, at::kDouble).contiguous();
+      auto rows = parts[1].to(at::kCPU, at::kDouble).contiguous();
       exchange.reverse(rows.data_ptr<double>(), width_of(rows));
       weight = rows.narrow(0, 0, graph.n_centers).to(device_, dtype_).view(layers[k - 1].state_out.sizes());
     }
@@ -277,6 +279,7 @@ class TorchLibrary : public lampion::ModelLibrary {
 extern "C" __attribute__((visibility("default"))) lampion::ModelLibrary *lampion_model_library()
 {
   lampion::require_compiled_torch();
+  lampion::keep_freed_memory();
   static TorchLibrary library;
   return &library;
 }
