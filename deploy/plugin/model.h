@@ -18,7 +18,7 @@ struct GraphView {
   int64_t n_nodes;              ///< centers first, then atoms that only send
   int64_t n_edges;
   const int64_t *types;         ///< (n_nodes,) index into type_names
-  const int64_t *edge_index;    ///< (2, n_edges) row 0 = i (receives), row 1 = j
+  const int64_t *edge_index;    ///< (2, n_edges) row 0 = i (receives), in ascending order, row 1 = j
   const void *edge_vectors;     ///< (n_edges, 3) r_j - r_i, in the dtype the model was loaded with
   const double *center_positions;    ///< (n_centers, 3) if `moments` are asked for, else nullptr
 };
@@ -47,7 +47,7 @@ class Model {
   virtual bool layered() const = 0;
   /// Largest number of reals in the state of a node; 0 if not layered.
   virtual int state_width() const = 0;
-  /// One call of `forward`; with n_nodes > n_centers the surplus energies are not summed. The only one to give moments.
+  /// The whole model; with n_nodes > n_centers the surplus energies are not summed. The only one to give moments.
   virtual Result evaluate(const GraphView &) = 0;
   /// `embed`, then `layer` 0 .. n_layers-1 with ghosts' states exchanged before each but the first.
   virtual Result evaluate_by_layers(const GraphView &, Exchange &) = 0;
