@@ -53,6 +53,13 @@ Tensor zero_states(int64_t n_rows, const Tensor &state, const at::TensorOptions 
   return at::zeros(shape, options);
 }
 
+// `action` on the numbers of a tensor
+template <typename Action> void in_its_precision(const Tensor &rows, Action &&action)
+{
+  if (rows.scalar_type() == at::kFloat) action(rows.data_ptr<float>());
+  else action(rows.data_ptr<double>());
+}
+
 std::vector<Piece> pieces_of(const GraphView &graph, const Inputs &whole, int64_t n_edges)
 {
   const auto device = whole.types.device();
@@ -134,17 +141,17 @@ class Pass {
   // (n_nodes, *): the states that the pieces returned for their centers, and those of ghosts from their owners
   Tensor with_ghosts(const std::vector<Call> &calls)
   {
-    auto rows = zero_states(graph_.n_nodes, calls[0].state_out, at::kDouble);
+    auto rows = zero_states(graph_.n_nodes, calls[0].state_out, options_.device(at::kCPU));
     for (size_t p = 0; p < pieces_.size(); p++) pieces_[p].centers(rows).copy_(calls[p].state_out.detach());
-    exchange_.forward(rows.data_ptr<double>(), width_of(rows));
+    in_its_precision(rows, [&](auto *data) { exchange_.forward(data, width_of(rows)); });
     return rows.to(options_);
   }
 
   // (n_centers, *): what all ranks owe to the states of this rank's atoms
   Tensor own_share(const Tensor &owed)
   {
-    const auto rows = owed.to(at::kCPU, at::kDouble).contiguous();
-    exchange_.reverse(rows.data_ptr<double>(), width_of(rows));
+    const auto rows = owed.to(at::kCPU).contiguous();
+    in_its_precision(rows, [&](auto *data) { exchange_.reverse(data, width_of(rows)); });
     return rows.narrow(0, 0, graph_.n_centers).to(options_);
   }
 

@@ -46,7 +46,9 @@ template <typename Action> auto in_one_sentence(const std::string &what, Action 
 
 // The exchange of a rank without neighbours.
 struct Alone : Exchange {
+  void forward(float *, int) override {}
   void forward(double *, int) override {}
+  void reverse(float *, int) override {}
   void reverse(double *, int) override {}
 };
 

@@ -30,13 +30,15 @@ struct Result {
   const double *moments;          ///< (3, n_edges, 3) dB_a/d(edge_vector), B_a = sum of r_a * node_energies, or nullptr
 };
 
-/// Moves rows between the ranks that hold copies of the same atom. Collective over the ranks.
+/// Moves rows between the ranks that hold copies of the same atom, in single or double precision. Collective.
 class Exchange {
  public:
   virtual ~Exchange() = default;
   /// (n_nodes, width): owners' rows are written to their ghosts.
+  virtual void forward(float *rows, int width) = 0;
   virtual void forward(double *rows, int width) = 0;
   /// (n_nodes, width): ghosts' rows are added to their owners'.
+  virtual void reverse(float *rows, int width) = 0;
   virtual void reverse(double *rows, int width) = 0;
 };
 

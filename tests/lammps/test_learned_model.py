@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import minimize_scalar
 
 import laws
@@ -65,6 +66,30 @@ def test_ranks_and_ways_agree(lmp: Lmp, potential: Path, name: str, ranks: int) 
     crystal(3, n_types=2, a=4.4, tilt=True).write(potential, 1.0)
     expected = state(lmp(script(pair())))
     assert largest_difference(state(lmp(script(pair(name)), ranks)), expected) < 1e-10
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_parts_of_a_graph_make_the_whole(lmp: Lmp, tmp_path: Path, ranks: int) -> None:
+    """States of 256 numbers, of which a part holds a thousand edges; the first and the last atom have none."""
+    inner = crystal(3, n_types=2, a=4.4)
+    corners = np.array([[30.0, 30, 30], [30, 0, 30]])
+    positions, types = np.insert(corners, 1, inner.positions, axis=0), np.insert([1, 2], 1, inner.types)
+    System(positions, np.full(3, 31.0), types).write(tmp_path, 1.0)
+    model = laws.potential(layers=3, l_max=1, channels=64)
+    lj.write_model(model, tmp_path / "layered.pt", ("A", "B"), laws.CUTOFF, n_layers=3)
+    lj.write_model(lj.Unlayered(model), tmp_path / "whole.pt", ("A", "B"), laws.CUTOFF, n_layers=3)
+    expected, got = (
+        state(lmp(script(pair(name), boundary="f f f"), n)) for name, n in (("whole", 1), ("layered", ranks))
+    )
+    assert largest_difference(got, expected) < 1e-10
+
+
+def test_odd_numbers_of_floats_travel_two_to_a_double(lmp: Lmp, potential: Path) -> None:
+    crystal(3, n_types=2, a=4.4, tilt=True).write(potential, 1.0)
+    model = laws.potential("float32", layers=3, l_max=0, channels=5)
+    lj.write_model(model, potential / "single.pt", ("A", "B"), laws.CUTOFF, n_layers=3, dtype=torch.float32)
+    expected, got = (state(lmp(script(pair("single")), ranks)) for ranks in (1, 2))
+    assert largest_difference(got, expected) < laws.TOLERANCE[torch.float32]
 
 
 @pytest.fixture(scope="module")
