@@ -49,7 +49,7 @@ class Model {
   virtual bool layered() const = 0;
   /// Largest number of reals in the state of a node; 0 if not layered.
   virtual int state_width() const = 0;
-  /// The whole model; with n_nodes > n_centers the surplus energies are not summed. The only one to give moments.
+  /// Without exchange; with n_nodes > n_centers the surplus energies are not summed. The only one to give moments.
   virtual Result evaluate(const GraphView &) = 0;
   /// `embed`, then `layer` 0 .. n_layers-1 with ghosts' states exchanged before each but the first.
   virtual Result evaluate_by_layers(const GraphView &, Exchange &) = 0;
