@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from layered import Layered
+
 Array = NDArray[np.float64]
 
 
@@ -28,7 +30,7 @@ def spline(values: Array) -> Array:
     return np.stack([cubic, square, slope, values], axis=-1)
 
 
-class EmbeddedAtoms(torch.nn.Module):
+class EmbeddedAtoms(Layered):
     """E_i = F(t_i, Σ_j ρ(t_j, r_ij)) + 1/2 Σ_j φ(t_i, t_j, r_ij); layer 0 makes the density, layer 1 the energy.
 
     Args:
@@ -41,7 +43,7 @@ class EmbeddedAtoms(torch.nn.Module):
     pair: Tensor
 
     def __init__(self, path: Path, elements: tuple[str, ...]) -> None:
-        super().__init__()
+        super().__init__(n_layers=2)
         lines = path.read_text().splitlines()
         names = lines[3].split()[1:]
         n_rho, d_rho, n_r, d_r, cutoff = (float(word) for word in lines[4].split())
@@ -83,11 +85,6 @@ class EmbeddedAtoms(torch.nn.Module):
         embedded = self.value(self.embedding, types[:n_centers], own[:, 0] / self.d_rho)
         phi = self.value(self.pair, types[i] * self.density.shape[0] + types[j], r / self.d_r) / r
         return own, embedded.index_add(0, i, 0.5 * phi)
-
-    def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
-        n = types.shape[0]
-        density, _ = self.layer(0, n, types, self.embed(types), edge_index, edge_vectors)
-        return self.layer(1, n, types, density, edge_index, edge_vectors)[1]
 
 
 def _numbers(lines: list[str], n_elements: int) -> Array:

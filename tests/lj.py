@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lampion.deploy.modelfile import Manifest, save_model
+from layered import Layered
 
 ARGON = {"epsilon": 0.0104, "sigma": 3.4, "cutoff": 8.5}  # eV, Å
 
@@ -34,7 +35,7 @@ class LennardJones(torch.nn.Module):
         return torch.zeros(types.shape[0], dtype=pair.dtype).index_add(0, i, pair)
 
 
-class LayeredDensity(torch.nn.Module):
+class LayeredDensity(Layered):
     """Embedded-atom-like model of three layers; a node's state is a pair of densities.
 
         state⁰_i = (w(t_i), 1);  stateᵏ⁺¹_i = tanh(Σ_j stateᵏ_j c(r_ij)) + stateᵏ_i / 2
@@ -49,7 +50,7 @@ class LayeredDensity(torch.nn.Module):
     weights: Tensor
 
     def __init__(self, cutoff: float, n_types: int) -> None:
-        super().__init__()
+        super().__init__(n_layers=3)
         self.cutoff = cutoff
         self.register_buffer("weights", 1.0 + 0.3 * torch.arange(n_types))
 
@@ -77,15 +78,6 @@ class LayeredDensity(torch.nn.Module):
         if k == 0:
             energies = energies.index_add(0, i, (0.1 / x) ** 6 * (1.0 - x) ** 3)
         return torch.cat([out, out], 1) if k == 0 else out, energies
-
-    def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
-        state = self.embed(types)
-        n_nodes = types.shape[0]
-        total = torch.zeros(n_nodes, dtype=edge_vectors.dtype)
-        for k in range(3):
-            state, energies = self.layer(k, n_nodes, types, state, edge_index, edge_vectors)
-            total = total + energies
-        return total
 
 
 class Unlayered(torch.nn.Module):

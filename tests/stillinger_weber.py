@@ -5,8 +5,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from layered import Layered
 
-class StillingerWeber(torch.nn.Module):
+
+class StillingerWeber(Layered):
     """E = Σ_i Σ_{j<k} h_ijk + 1/2 Σ_ij φ(r_ij), a third of each h_ijk = λ ε g_ij g_ik (cos θ_ijk - c)² to i, j and k.
 
     Written on edge vectors without a list of triplets: with unit vectors u_ij = r_ij / |r_ij| and the moments
@@ -22,7 +24,7 @@ class StillingerWeber(torch.nn.Module):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
+        super().__init__(n_layers=2)
         words = [w for line in path.read_text().splitlines() if not line.startswith("#") for w in line.split()]
         epsilon, sigma, a, strength, gamma, c, big_a, big_b, p, q, _ = (float(word) for word in words[3:14])
         self.epsilon, self.sigma, self.gamma, self.c = epsilon, sigma, gamma, c
@@ -69,8 +71,3 @@ class StillingerWeber(torch.nn.Module):
         pairs = self.big_a * self.epsilon * (self.big_b * x**self.p - x**self.q)
         pairs = pairs * torch.exp(self.sigma / (r[:, 0] - self.cutoff))
         return (self.strength * self.epsilon / 6.0 * triplets).index_add(0, i, 0.5 * pairs)
-
-    def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
-        n = types.shape[0]
-        moments, own = self.layer(0, n, types, self.embed(types), edge_index, edge_vectors)
-        return own + self.layer(1, n, types, moments, edge_index, edge_vectors)[1]

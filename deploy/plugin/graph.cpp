@@ -92,14 +92,14 @@ void lampion::Graph::fill(const NeighList &list, const Atoms &atoms, double cuto
   n_edges_ = n;
 }
 
-void lampion::Graph::fill_positions(const Atoms &atoms, double scale)
+void lampion::Graph::fill_positions(const double *const *x, double scale)
 {
   double middle[3] = {};
   for (int row = 0; row < n_centers_; row++)
-    for (int a = 0; a < 3; a++) middle[a] += atoms.x[atom_of_row_[row]][a] / n_centers_;
+    for (int a = 0; a < 3; a++) middle[a] += x[atom_of_row_[row]][a] / n_centers_;
   positions_.resize(3 * std::max<size_t>(atom_of_row_.size(), 1));
   for (size_t row = 0; row < atom_of_row_.size(); row++)
-    for (int a = 0; a < 3; a++) positions_[3 * row + a] = scale * (atoms.x[atom_of_row_[row]][a] - middle[a]);
+    for (int a = 0; a < 3; a++) positions_[3 * row + a] = scale * (x[atom_of_row_[row]][a] - middle[a]);
 }
 
 lampion::GraphView lampion::Graph::view(bool with_positions) const

@@ -36,7 +36,7 @@ class Graph {
   /// Pairs closer than `cutoff`; vectors are multiplied by `scale`. Pairs of the centers are shown to `watch`.
   void fill_edges(const LAMMPS_NS::NeighList &, const Atoms &, double cutoff, double scale, ShortPairs &watch);
   /// Keep the positions of all rows times `scale`, from the middle of the centers, where rounding is smallest.
-  void fill_positions(const Atoms &, double scale);
+  void fill_positions(const double *const *x, double scale);
 
   /// `with_positions`: after `fill_positions`, asks the model for moments.
   GraphView view(bool with_positions) const;

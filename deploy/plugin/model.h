@@ -18,7 +18,7 @@ struct GraphView {
   int64_t n_nodes;              ///< centers first, then atoms that only send
   int64_t n_edges;
   const int64_t *types;         ///< (n_nodes,) index into type_names
-  const int64_t *edge_index;    ///< (2, n_edges) row 0 = i (receives), row 1 = j
+  const int64_t *edge_index;    ///< (2, n_edges) row 0 = i (receives), in ascending order, row 1 = j
   const void *edge_vectors;     ///< (n_edges, 3) r_j - r_i, in the dtype the model was loaded with
   const double *center_positions;    ///< (n_centers, 3) if `moments` are asked for, else nullptr
 };
@@ -32,13 +32,15 @@ struct Result {
   const double *node_forces;      ///< (n_centers, 3) of a model that is not conservative, in place of a gradient
 };
 
-/// Moves rows between the ranks that hold copies of the same atom. Collective over the ranks.
+/// Moves rows between the ranks that hold copies of the same atom, in single or double precision. Collective.
 class Exchange {
  public:
   virtual ~Exchange() = default;
   /// (n_nodes, width): owners' rows are written to their ghosts.
+  virtual void forward(float *rows, int width) = 0;
   virtual void forward(double *rows, int width) = 0;
   /// (n_nodes, width): ghosts' rows are added to their owners'.
+  virtual void reverse(float *rows, int width) = 0;
   virtual void reverse(double *rows, int width) = 0;
 };
 
@@ -49,7 +51,7 @@ class Model {
   virtual bool layered() const = 0;
   /// Largest number of reals in the state of a node; 0 if not layered.
   virtual int state_width() const = 0;
-  /// One call of `forward`; with n_nodes > n_centers the surplus energies are not summed. The only one to give moments.
+  /// Without exchange; with n_nodes > n_centers the surplus energies are not summed. The only one to give moments.
   virtual Result evaluate(const GraphView &) = 0;
   /// `embed`, then `layer` 0 .. n_layers-1 with ghosts' states exchanged before each but the first.
   virtual Result evaluate_by_layers(const GraphView &, Exchange &) = 0;

@@ -3,35 +3,30 @@
 
 #include "pair_lampion_impl.h"
 
-#include <algorithm>
-
 using namespace LAMMPS_NS;
 
 int PairLampion::pack_forward_comm(int n, int *atoms, double *buf, int /*pbc_flag*/, int * /*pbc*/)
 {
-  for (int k = 0; k < n; k++) impl->exchange.read_row(atoms[k], buf + k * impl->exchange.width);
-  return n * impl->exchange.width;
+  const auto &exchange = impl->exchange;
+  for (int k = 0; k < n; k++) exchange.read(atoms[k], buf + k * exchange.stride());
+  return n * exchange.stride();
 }
 
 void PairLampion::unpack_forward_comm(int n, int first, double *buf)
 {
   const auto &exchange = impl->exchange;
-  for (int k = 0; k < n; k++)
-    if (double *row = exchange.row(first + k)) std::copy_n(buf + k * exchange.width, exchange.width, row);
+  for (int k = 0; k < n; k++) exchange.write(first + k, buf + k * exchange.stride());
 }
 
 int PairLampion::pack_reverse_comm(int n, int first, double *buf)
 {
-  for (int k = 0; k < n; k++) impl->exchange.read_row(first + k, buf + k * impl->exchange.width);
-  return n * impl->exchange.width;
+  const auto &exchange = impl->exchange;
+  for (int k = 0; k < n; k++) exchange.read(first + k, buf + k * exchange.stride());
+  return n * exchange.stride();
 }
 
 void PairLampion::unpack_reverse_comm(int n, int *atoms, double *buf)
 {
   const auto &exchange = impl->exchange;
-  for (int k = 0; k < n; k++) {
-    double *row = exchange.row(atoms[k]);
-    if (!row) continue;
-    for (int c = 0; c < exchange.width; c++) row[c] += buf[k * exchange.width + c];
-  }
+  for (int k = 0; k < n; k++) exchange.add(atoms[k], buf + k * exchange.stride());
 }

@@ -30,7 +30,9 @@ void PairLampion::compute(int eflag, int vflag)
   impl->short_pairs.next_evaluation();
   build_graph(*impl, map, impl->short_pairs);
   stop_at_short_pairs();
-  run_model(*impl, wants_moments());
+  const bool moments = wants_moments();
+  if (moments) impl->graph->fill_positions(atom->x, 1.0 / impl->units.length);
+  run_model(*impl, moments);
   add_energies(impl->result.node_energies);
   add_forces(*impl, atom->f);
   if (!impl->manifest.conservative) lack_virial();
@@ -48,7 +50,6 @@ void PairLampion::build_graph(lampion::Potential &potential, const int *types, l
 {
   auto &graph = *potential.graph;
   const lampion::Atoms atoms{atom->nlocal, atom->nlocal + atom->nghost, atom->x, atom->type, types};
-  const double scale = 1.0 / potential.units.length;
   if (mode == FOLDED) {
     learn_owners();
     graph.number_nodes_folded(*list, atoms, impl->owner);
@@ -56,8 +57,7 @@ void PairLampion::build_graph(lampion::Potential &potential, const int *types, l
     graph.number_nodes(*list, atoms);
   }
   impl->exchange.row_of_atom = &graph.row_of_atom();
-  graph.fill_edges(*list, atoms, potential.cutoff, scale, watch);
-  if (wants_moments()) graph.fill_positions(atoms, scale);
+  graph.fill_edges(*list, atoms, potential.cutoff, 1.0 / potential.units.length, watch);
 }
 
 // Collective. What the model returned stays in `potential` until its next evaluation.
