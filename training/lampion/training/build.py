@@ -33,7 +33,7 @@ def build_model(config: ModelConfig, statistics: DataStatistics) -> EquivariantP
         return EquivariantPotential(
             n_types=len(statistics.type_names),
             cutoff=config.cutoff,
-            contact=min(statistics.shortest.values(), default=0.3 * config.cutoff),
+            contact=statistics.contact or min(statistics.shortest.values(), default=0.3 * config.cutoff),
             l_max=config.l_max,
             n_channels=config.channels,
             n_layers=config.layers,

@@ -1,11 +1,13 @@
 """Gradients of the training loss with respect to the weights."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from lampion.training.graphs import Graph
-from lampion.training.loss import Weights, weighted_loss
+from lampion.training.loss import Penalty, Weights, weighted_loss
 from lampion.training.predict import predict
 
 
@@ -23,10 +25,16 @@ class StepErrors(NamedTuple):
     forces: Tensor
 
 
-def eager_gradients(model: nn.Module, graph: Graph, weights: Weights, scale: float) -> StepErrors:
+#: leaves the gradients of one batch in `.grad`; what the training loop calls
+Gradients = Callable[[Graph, Weights], StepErrors]
+
+
+def eager_gradients(
+    model: nn.Module, graph: Graph, weights: Weights, scale: float, cost: Penalty = torch.square
+) -> StepErrors:
     """Leave d loss / d weight in `.grad` of every parameter: the reference every faster step has to equal."""
     prediction = predict(model, graph, create_graph=True)
-    loss = weighted_loss(prediction, graph, weights, scale)
+    loss = weighted_loss(prediction, graph, weights, scale, cost)
     loss.backward()
     energy = ((prediction.energy - graph.energy).detach() / graph.n_atoms).abs().mean()
     return StepErrors(loss.detach(), energy, (prediction.forces - graph.forces).detach().abs().mean())
