@@ -97,7 +97,7 @@ def _direct(config: DirectConfig, statistics: DataStatistics) -> DirectForces:
 
 def _contact(config: AnyModelConfig, statistics: DataStatistics) -> float:
     """Shortest distance expected, Å."""
-    return min(statistics.shortest.values(), default=0.3 * config.cutoff)
+    return statistics.contact or min(statistics.shortest.values(), default=0.3 * config.cutoff)
 
 
 def model_of_checkpoint(content: dict[str, Any]) -> tuple[nn.Module, TrainConfig, DataStatistics]:

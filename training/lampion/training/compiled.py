@@ -12,7 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from lampion.training.edges import padded_edges
 from lampion.training.gradients import StepErrors, batch_errors
 from lampion.training.graphs import Graph, pad
-from lampion.training.loss import Weights
+from lampion.training.loss import Penalty, Weights
 
 NAMES = tuple(field.name for field in fields(Graph))
 
@@ -20,12 +20,13 @@ NAMES = tuple(field.name for field in fields(Graph))
 class _Batch(nn.Module):
     """`batch_errors` as a module, so that its weights can be replaced by traced ones."""
 
-    def __init__(self, model: nn.Module, scale: float) -> None:
+    def __init__(self, model: nn.Module, scale: float, cost: Penalty) -> None:
         super().__init__()
-        self.model, self.scale = model, scale
+        self.model, self.scale, self.cost = model, scale, cost
 
     def forward(self, tensors: Sequence[Tensor], weights: Weights) -> StepErrors:
-        return batch_errors(self.model, Graph(**dict(zip(NAMES, tensors, strict=True))), weights, self.scale)
+        graph = Graph(**dict(zip(NAMES, tensors, strict=True)))
+        return batch_errors(self.model, graph, weights, self.scale, self.cost)
 
 
 class CompiledGradients:
@@ -37,20 +38,22 @@ class CompiledGradients:
     Args:
         model: a model whose forward pass takes no decision by the values of tensors.
         scale: force scale of the loss, eV/Å.
+        cost: what an error costs, see `loss.penalty`.
     """
 
-    def __init__(self, model: nn.Module, scale: float) -> None:
-        self._batch = _Batch(model, scale)
-        self._parameters = dict(self._batch.named_parameters())
-        self._buffers = dict(self._batch.named_buffers())
-        self._uses_stress = False
+    def __init__(self, model: nn.Module, scale: float, cost: Penalty = torch.square) -> None:
+        self._batch = _Batch(model, scale, cost)
+        self._parameters = {name: p for name, p in self._batch.named_parameters() if p.requires_grad}
+        state = (*self._batch.named_parameters(), *self._batch.named_buffers())
+        self._constants = {name: value for name, value in state if name not in self._parameters}
+        self._used = (True, True, True)
         self._function: Callable[..., list[Tensor]] | None = None
 
     def __call__(self, graph: Graph, weights: Weights) -> StepErrors:
         """Leave the gradients of a batch in `.grad`."""
         inputs = self._inputs(pad(graph), weights)
         if self._function is None:
-            self._uses_stress = weights.uses_stress
+            self._used = (weights.energy > 0, weights.forces > 0, weights.stress > 0)
             self._function = self._compile(inputs)
         loss, energy, forces, *gradients = self._function(*inputs)
         for parameter, gradient in zip(self._parameters.values(), gradients, strict=True):
@@ -61,26 +64,25 @@ class CompiledGradients:
         dtype = graph.edge_vectors.dtype
         return (
             list(self._parameters.values()),
-            list(self._buffers.values()),
+            list(self._constants.values()),
             torch.tensor([weights.energy, weights.forces, weights.stress], dtype=dtype),
             [getattr(graph, name) for name in NAMES],
         )
 
     def _compile(self, inputs: tuple[Any, ...]) -> Callable[..., list[Tensor]]:
-        def step(parameters: Any, buffers: Any, weights: Any, tensors: Any) -> list[Tensor]:
-            return self._step(parameters, buffers, weights, tensors)
+        def step(parameters: Any, constants: Any, weights: Any, tensors: Any) -> list[Tensor]:
+            return self._step(parameters, constants, weights, tensors)
 
         traced = make_fx(step, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*inputs)
         return torch.compile(traced, dynamic=True)
 
     def _step(
-        self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], weights: Tensor, tensors: Sequence[Tensor]
+        self, parameters: Sequence[Tensor], constants: Sequence[Tensor], weights: Tensor, tensors: Sequence[Tensor]
     ) -> list[Tensor]:
         """Loss, mean errors and gradients as a function without side effects."""
         free = [parameter.detach().requires_grad_() for parameter in parameters]
-        state = dict(zip(self._parameters, free, strict=True)) | dict(zip(self._buffers, buffers, strict=True))
-        energy, forces, stress = weights.unbind()
-        traced = Weights(energy, forces, stress if self._uses_stress else 0.0)
+        state = dict(zip(self._parameters, free, strict=True)) | dict(zip(self._constants, constants, strict=True))
+        traced = Weights(*(w if used else 0.0 for w, used in zip(weights.unbind(), self._used, strict=True)))
         with padded_edges(tensors[NAMES.index("opposite")]):
             errors: StepErrors = functional_call(self._batch, state, (tensors, traced))
             gradients = torch.autograd.grad(errors.loss, free, allow_unused=True)

@@ -52,15 +52,36 @@ class DataConfig(_Section):
         return size
 
 
+Weight = float | tuple[float, float]
+
+
 class LossConfig(_Section):
-    """Weights of the mean squared errors, each in units of the data's own force scale.
+    """Weights of the errors, each in units of the data's own force scale.
 
     A weight [a, b] moves from a to b geometrically over the training.
     """
 
-    energy: float | tuple[float, float] = Field(1.0, description="of the energy per atom")
-    forces: float | tuple[float, float] = Field(1.0, description="of the force components")
-    stress: float | tuple[float, float] = Field(0.0, description="of stress x volume per atom; 0 ignores the stress")
+    energy: Weight = Field(1.0, description="of the energy per atom")
+    forces: Weight = Field(1.0, description="of the force components")
+    stress: Weight = Field(0.0, description="of stress x volume per atom; 0 ignores the stress")
+    kind: Literal["mse", "huber", "mae"] = Field(
+        "mse", description="what an error of energy, forces or stress costs: its square, Huber's function, its size"
+    )
+    delta: float = Field(0.1, gt=0, description="error from which `huber` grows linearly, in force scales")
+    hessian: Weight = Field(0.0, description="of Hessian-vector products; 0 ignores the Hessians")
+    hessian_files: list[str] = Field([], description="npz files of `lampion hessian`, or of the same layout")
+    hessian_vectors: int = Field(
+        4, ge=0, description="products per step, each of a frame drawn at random; 0: the whole Hessian of one frame"
+    )
+
+    @field_validator("energy", "forces", "stress", "hessian")
+    @classmethod
+    def _usable(cls, weight: Weight) -> Weight:
+        if isinstance(weight, tuple) and min(weight) <= 0:
+            raise ValueError("both ends of [a, b] should be greater than 0")
+        if not isinstance(weight, tuple) and weight < 0:
+            raise ValueError("should not be negative")
+        return weight
 
 
 class OptimizerConfig(_Section):
@@ -79,6 +100,19 @@ class OptimizerConfig(_Section):
     plateau_patience: int = Field(10, ge=1, description="epochs without improvement before `plateau` halves the rate")
 
 
+class FinetuneConfig(_Section):
+    """Where the weights come from, if not from chance.
+
+    The model has to be that of the checkpoint. Elements it does not know are added.
+    """
+
+    checkpoint: str | None = Field(None, description="checkpoint whose averaged weights to start from")
+    freeze: list[str] = Field([], description="parameters that stay as they are, by the beginning of their names")
+    refit_energies: bool = Field(
+        False, description="fit the energy per atom of all elements anew, for another level of theory; else of new ones"
+    )
+
+
 class TrainConfig(_Section):
     """A whole training run; a file of this shape is the complete record of it."""
 
@@ -86,12 +120,28 @@ class TrainConfig(_Section):
     model: AnyModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
     epochs: int = Field(100, ge=1, description="passes over the training frames")
-    batch_size: int = Field(1, ge=1, description="frames per step")
+    batch_size: int = Field(1, ge=1, description="frames per step and process")
+    batch_atoms: int | None = Field(
+        None,
+        ge=1,
+        description="atoms per step and process at most, in place of `batch_size`; a larger frame goes alone",
+    )
     patience: int = Field(0, ge=0, description="stop after that many epochs without improvement; 0: never")
+    stop_on: Literal["loss", "energy_mae", "energy_rmse", "forces_mae", "forces_rmse"] = Field(
+        "loss", description="validation error that `best.ckpt`, `patience` and `plateau` go by"
+    )
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
-    seed: int = Field(1, description="of the weights and of the order of the frames")
+    seed: int = Field(1, ge=0, description="of the weights and of the order of the frames")
+    bootstrap: bool = Field(False, description="train on as many frames drawn with replacement, others for each seed")
+    deterministic: bool = Field(False, description="refuse operations whose result may differ from run to run")
+    compile: Literal["auto", "always", "never"] = Field(
+        "auto", description="compile the training step; `auto`: if the training is long enough to gain by it"
+    )
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where to compute")
     threads: int | None = Field(None, ge=1, description="CPU threads; none: what torch chooses")
+    tensorboard: bool = Field(False, description="also write the metrics for TensorBoard")
 
     @model_validator(mode="after")
     def _forces_alone(self) -> Self:

@@ -17,3 +17,15 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be read or does not belong to this run."""
 
     exit_code = 3
+
+
+class StorageError(OSError):
+    """A file that cannot be written: the disk is full, the folder is read-only."""
+
+    exit_code = 5
+
+
+class DivergedError(ArithmeticError):
+    """A training whose loss is not a number any more."""
+
+    exit_code = 4

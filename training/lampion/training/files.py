@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lampion.training.errors import StorageError
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -22,6 +24,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn a failure to write in the block into one sentence.
+
+    Raises:
+        StorageError: says what failed and how to go on.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(
+            f"{folder}: cannot be written ({reason}); what was saved before is intact: "
+            "remedy that and continue with --restart auto"
+        ) from None
 
 
 def _sync(path: Path) -> None:

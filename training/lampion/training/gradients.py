@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from lampion.training.graphs import Graph
-from lampion.training.loss import Weights, weighted_loss
+from lampion.training.loss import Penalty, Weights, weighted_loss
 from lampion.training.predict import predict
 
 
@@ -28,16 +29,20 @@ class StepErrors(NamedTuple):
 Gradients = Callable[[Graph, Weights], StepErrors]
 
 
-def batch_errors(model: nn.Module, graph: Graph, weights: Weights, scale: float) -> StepErrors:
+def batch_errors(
+    model: nn.Module, graph: Graph, weights: Weights, scale: float, cost: Penalty = torch.square
+) -> StepErrors:
     """Loss and mean errors of a batch."""
     prediction = predict(model, graph, create_graph=True)
-    loss = weighted_loss(prediction, graph, weights, scale)
+    loss = weighted_loss(prediction, graph, weights, scale, cost)
     energy = ((prediction.energy - graph.energy).detach() / graph.n_atoms).abs().mean()
     return StepErrors(loss, energy, (prediction.forces - graph.forces).detach().abs().mean())
 
 
-def eager_gradients(model: nn.Module, graph: Graph, weights: Weights, scale: float) -> StepErrors:
+def eager_gradients(
+    model: nn.Module, graph: Graph, weights: Weights, scale: float, cost: Penalty = torch.square
+) -> StepErrors:
     """Leave d loss / d weight in `.grad` of every parameter: the reference every faster step has to equal."""
-    errors = batch_errors(model, graph, weights, scale)
+    errors = batch_errors(model, graph, weights, scale, cost)
     errors.loss.backward()
     return errors._replace(loss=errors.loss.detach())

@@ -1,17 +1,30 @@
-"""Learning-rate schedule and loss weights as pure functions of the training progress."""
+"""Optimizer, learning rate and loss weights; the schedules are pure functions of the training progress."""
 
 import math
+
+import torch
+from torch import nn
 
 from lampion.training.config import OptimizerConfig
 
 
-def learning_rate(config: OptimizerConfig, step: int, total_steps: int, plateau_halvings: int) -> float:
+def make_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """AdamW over the parameters that are not frozen, as one fused kernel: a small model steps in half a millisecond."""
+    return torch.optim.AdamW(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        amsgrad=config.amsgrad,
+        fused=True,
+    )
+
+
+def learning_rate(config: OptimizerConfig, step: int, progress: float, plateau_halvings: int) -> float:
     """Learning rate at a step.
 
-    Warm-up rises linearly over `warmup_steps`. With p = step / total_steps and f = `final_factor`, `cosine` is
-    f + (1-f)(1 + cos πp)/2, `exponential` f^p, `plateau` 2^-halvings (not below f), `constant` 1.
+    Warm-up rises linearly over `warmup_steps`. With the progress p of the training, 0 to 1, and f = `final_factor`,
+    `cosine` is f + (1-f)(1 + cos πp)/2, `exponential` f^p, `plateau` 2^-halvings (not below f), `constant` 1.
     """
-    progress = min(1.0, step / max(1, total_steps))
     final = config.final_factor
     factor = {
         "cosine": final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress)),

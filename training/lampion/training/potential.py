@@ -73,10 +73,11 @@ class Layer(nn.Module):
         edge_index: Tensor,
         distances: Tensor,
         harmonics: Tensor,
-        pairs: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """New state (n_centers, (l_out+1)², C) and this layer's energies (n_centers,), before scaling."""
-        summed = self.edge_sum(self.radial(distances, pairs), harmonics, state, edge_index, n_centers)
+        ends = types.index_select(0, edge_index[0]), types.index_select(0, edge_index[1])
+        radial = self.radial(distances, ends[0], ends[1])
+        summed = self.edge_sum(radial, harmonics, state, edge_index, n_centers)
         first = self.mix(summed * self.sum_scale)
         scale = self.order_scale.index_select(0, types[:n_centers])
         new = self.update(first) * scale[:, 0]
@@ -162,12 +163,12 @@ class EquivariantPotential(nn.Module):
 
     def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
         """Node energies (n_nodes,), eV; arguments as in `keys`."""
-        distances, harmonics, pairs = self._edges(types, edge_index, edge_vectors)
+        distances, harmonics = self._edges(edge_vectors)
         n_nodes = types.shape[0]
         state = self.embed(types)
         energies = self._fixed(n_nodes, types, edge_index, distances)
         for layer in self.layers:
-            state, energy = layer(n_nodes, types, state, edge_index, distances, harmonics, pairs)
+            state, energy = layer(n_nodes, types, state, edge_index, distances, harmonics)
             energies = energies + self.scale * energy
         return energies
 
@@ -181,14 +182,14 @@ class EquivariantPotential(nn.Module):
         self, k: int, n_centers: int, types: Tensor, state: Tensor, edge_index: Tensor, edge_vectors: Tensor
     ) -> tuple[Tensor, Tensor]:
         """State (n_centers, *, C) after layer k and its share of the node energies (n_centers,), eV."""
-        distances, harmonics, pairs = self._edges(types, edge_index, edge_vectors)
+        distances, harmonics = self._edges(edge_vectors)
         energies = torch.zeros([n_centers], dtype=edge_vectors.dtype, device=edge_vectors.device)
         if k == 0:
             energies = self._fixed(n_centers, types, edge_index, distances)
         new = state
         for index, layer in enumerate(self.layers):
             if index == k:
-                new, energy = layer(n_centers, types, state, edge_index, distances, harmonics, pairs)
+                new, energy = layer(n_centers, types, state, edge_index, distances, harmonics)
                 energies = energies + self.scale * energy
         return new, energies
 
@@ -199,7 +200,6 @@ class EquivariantPotential(nn.Module):
             energies = energies + self.repulsion(n_centers, types, edge_index, distances)
         return energies
 
-    def _edges(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _edges(self, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
         distances = torch.linalg.vector_norm(edge_vectors, dim=-1)
-        pairs = types.index_select(0, edge_index[0]) * self.n_types + types.index_select(0, edge_index[1])
-        return distances, so3.spherical_harmonics(self.l_max, edge_vectors / distances.unsqueeze(-1)), pairs
+        return distances, so3.spherical_harmonics(self.l_max, edge_vectors / distances.unsqueeze(-1))

@@ -45,11 +45,11 @@ class RadialBasis(nn.Module):
 
 
 class RadialFunctions(nn.Module):
-    """Radial functions of an edge: R(r) = u(r) W silu(V (a_ij ∘ b(r))), b of `RadialBasis`.
+    """Radial functions of an edge: R(r) = u(r) W silu(V (a_i ∘ c_j ∘ b(r))), b of `RadialBasis`.
 
-    The amplitudes a_ij belong to the pair of types. The envelope u multiplies last and the maps have no bias, so every
-    function and its first two derivatives vanish at the cutoff: a function that does not makes the energy jump whenever
-    a neighbour crosses the cutoff, and NVE drifts.
+    The amplitudes a_i belong to the receiver's type, c_j to the sender's. The envelope u multiplies last and the maps
+    have no bias, so every function and its first two derivatives vanish at the cutoff: a function that does not makes
+    the energy jump whenever a neighbour crosses the cutoff, and NVE drifts.
 
     Args:
         n_basis: number of basis functions.
@@ -67,14 +67,16 @@ class RadialFunctions(nn.Module):
         self.cutoff = float(cutoff)
         self.basis = RadialBasis(n_basis, contact)
         spread = 0.3 if n_types > 1 else 0.0
-        self.amplitudes = nn.Parameter(1.0 + spread * torch.randn(n_types * n_types, n_basis))
+        self.receiver = nn.Parameter(1.0 + spread * torch.randn(n_types, n_basis))
+        self.sender = nn.Parameter(1.0 + spread * torch.randn(n_types, n_basis))
         width = hidden if hidden > 0 else n_basis
         self.hidden = nn.Linear(n_basis, hidden, bias=False) if hidden > 0 else nn.Identity()
         self.activation = nn.SiLU() if hidden > 0 else nn.Identity()
         self.out = nn.Linear(width, n_functions, bias=False)
 
-    def forward(self, distances: Tensor, pairs: Tensor) -> Tensor:
-        """Distances (n_edges,) in Å and pairs (n_edges,), type_i n_types + type_j -> (n_edges, n_functions)."""
-        basis = self.basis(distances) * self.amplitudes.index_select(0, pairs)
+    def forward(self, distances: Tensor, receivers: Tensor, senders: Tensor) -> Tensor:
+        """Distances (n_edges,) in Å and the types of both ends (n_edges,) -> (n_edges, n_functions)."""
+        amplitudes = self.receiver.index_select(0, receivers) * self.sender.index_select(0, senders)
+        basis = self.basis(distances) * amplitudes
         values = self.out(self.activation(self.hidden(basis)))
         return values * smooth_cutoff(distances.unsqueeze(-1), self.cutoff)

@@ -5,6 +5,17 @@ from types import FrameType, TracebackType
 from typing import Any
 
 
+class InterruptedTrainingError(Exception):
+    """Training stopped on a signal after writing a checkpoint; resume with `--restart auto`.
+
+    Exit code 75 after SIGTERM, which a queue sends, 130 after Ctrl-C.
+    """
+
+    def __init__(self, message: str, received: signal.Signals) -> None:
+        super().__init__(message)
+        self.exit_code = 130 if received == signal.SIGINT else 75
+
+
 class StopRequest:
     """Context in which the first SIGTERM or SIGINT is noted in `received`; a second one acts as usual."""
 

@@ -20,6 +20,8 @@ class DataStatistics:
         force_scale: root mean square of the force components, eV/Å.
         n_neighbors: average number of neighbours within the cutoff.
         shortest: shortest distance per pair of type names, Å.
+        contact: distance the radial functions were made for, Å; none: the smallest of `shortest`. A model that is
+            trained further keeps it.
     """
 
     type_names: list[str]
@@ -27,6 +29,7 @@ class DataStatistics:
     force_scale: float
     n_neighbors: float
     shortest: dict[str, float]
+    contact: float | None = None
 
     @classmethod
     def of(cls, frames: Frames, graphs: GraphSet, energy_shift: Floats | None = None) -> "DataStatistics":
