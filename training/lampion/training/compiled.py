@@ -53,7 +53,7 @@ class CompiledGradients:
         """Leave the gradients of a batch in `.grad`."""
         inputs = self._inputs(pad(graph), weights)
         if self._function is None:
-            self._used = (weights.energy > 0, weights.forces > 0, weights.stress > 0)
+            self._used = (bool(weights.energy > 0), bool(weights.forces > 0), bool(weights.stress > 0))
             self._function = self._compile(inputs)
         loss, energy, forces, *gradients = self._function(*inputs)
         for parameter, gradient in zip(self._parameters.values(), gradients, strict=True):

@@ -114,7 +114,7 @@ def frames_of(hessians: Hessians, type_names: Sequence[str], origin: str) -> Fra
         types=np.tile(type_indices(names, type_names), n_frames),
         positions=hessians.positions.reshape(-1, 3).astype(np.float64),
         cell=hessians.cell.astype(np.float64),
-        pbc=hessians.cell.any(axis=2),
+        pbc=np.asarray(hessians.cell.any(axis=2)),
         energy=np.zeros(n_frames),
         forces=np.zeros((n_frames * n, 3)),
         step=np.arange(n_frames),

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 
 class _Architecture(BaseModel):
@@ -15,10 +15,29 @@ class _Architecture(BaseModel):
     dtype: Literal["float32", "float64"] = Field("float32", description="precision of weights and forces")
 
 
+#: what `preset` stands for; for molecules and materials of several elements at a cutoff of 4.5 to 6 Å
+PRESETS: Final[dict[str, dict[str, Any]]] = {
+    "small": {"l_max": 2, "channels": 16, "body_order": 3, "basis": 8, "radial_width": 16, "repulsion": "zbl"},
+    "medium": {"l_max": 3, "channels": 32, "body_order": 4, "basis": 8, "radial_width": 32, "repulsion": "zbl"},
+    "large": {
+        "l_max": 3,
+        "l_state": 2,
+        "channels": 64,
+        "body_order": 4,
+        "basis": 10,
+        "radial_width": 64,
+        "repulsion": "zbl",
+    },
+}
+
+
 class ModelConfig(_Architecture):
     """The equivariant potential, Lampion's own and the default."""
 
     architecture: Literal["equivariant"] = Field("equivariant", description="this network; the default")
+    preset: Literal["small", "medium", "large"] | None = Field(
+        None, description="values of the keys below that are not given: quick, accurate, as accurate as it gets"
+    )
     cutoff: float = Field(6.5, gt=0, description="range of one message, Å")
     l_max: int = Field(1, ge=0, le=3, description="largest degree of spherical harmonics and of products")
     l_state: int = Field(1, ge=0, le=3, description="largest degree of the states that atoms send; no more than l_max")
@@ -29,6 +48,13 @@ class ModelConfig(_Architecture):
     radial_width: int = Field(0, ge=0, description="hidden width of the radial network, 0 for a linear map")
     readout_width: int = Field(16, ge=1, description="hidden width of the energy readout")
     repulsion: Literal["none", "zbl"] = Field("none", description="fixed repulsion of the nuclei at short range")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("preset"), str):
+            return PRESETS.get(values["preset"], {}) | values
+        return values
 
 
 class MaceConfig(_Architecture):

@@ -8,7 +8,7 @@ from lampion.training.config import TrainConfig
 from lampion.training.evaluate import evaluate
 from lampion.training.frames import Frames
 from lampion.training.graphs import build_graphs
-from lampion.training.loss import weights_at
+from lampion.training.optim import scheduled_weight
 
 
 def score(config: TrainConfig, errors: dict[str, float], force_scale: float) -> float:
@@ -21,9 +21,9 @@ def score(config: TrainConfig, errors: dict[str, float], force_scale: float) -> 
     """
     if config.stop_on != "loss":
         return next(value for name, value in errors.items() if name.startswith(config.stop_on))
-    weights, unit = weights_at(config.loss, 1.0), 1e3 * force_scale
-    terms = ((weights.energy, "energy_rmse_meV_per_atom"), (weights.forces, "forces_rmse_meV_per_A"))
-    return sum(weight * (errors[name] / unit) ** 2 for weight, name in terms if weight)
+    loss, unit = config.loss, 1e3 * force_scale
+    terms = ((loss.energy, "energy_rmse_meV_per_atom"), (loss.forces, "forces_rmse_meV_per_A"))
+    return sum(scheduled_weight(weight, 1.0) * (errors[name] / unit) ** 2 for weight, name in terms if weight)
 
 
 def add_test_errors(best: Path, test: Frames) -> None:
