@@ -53,6 +53,7 @@ def test_keys_of_later_versions_are_ignored() -> None:
         ("n_layers", 0, "n_layers must be a whole number of at least 1, received 0"),
         ("n_layers", True, "n_layers must be a whole number of at least 1, received True"),
         ("dtype", "float16", "dtype must be float32 or float64, received 'float16'"),
+        ("conservative", "no", "conservative must be true or false, received 'no'"),
         ("units", "real", "units must be metal or lj, received 'real'"),
         ("format", "lampion/2", "format must be lampion/1, received 'lampion/2'"),
     ],
