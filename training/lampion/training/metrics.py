@@ -25,7 +25,7 @@ class MetricsLog:
     def __init__(self, folder: Path, *, tensorboard: bool = False) -> None:
         self.jsonl, self.csv = folder / "metrics.jsonl", folder / "metrics.csv"
         self._events = folder / "tensorboard"
-        self._summary = _summary_writer() if tensorboard else None
+        self._summary: Any = _summary_writer() if tensorboard else None
         self._writer: Any = None
 
     def append(self, record: Record) -> None:

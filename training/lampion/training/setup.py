@@ -34,8 +34,8 @@ def prepare(config: TrainConfig) -> Setup:
     """
     start, split = finetune.read_start(config), load_split(config.data)
     if start:
-        parts = {name: start.renumber(getattr(split, name)) for name in ("train", "valid", "test")}
-        split = replace(split, **parts)
+        train, valid, test = (start.renumber(frames) for frames in (split.train, split.valid, split.test))
+        split = replace(split, train=train, valid=valid, test=test)
     _require_labels(config.loss, split)
     dtype, cutoff = torch_dtype(config.model), config.model.cutoff
     train_graphs, valid_graphs = (build_graphs(f, cutoff, dtype) for f in (split.train, split.valid))
