@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lampion.pipeline import cli_data, cli_evaluate, cli_tune
+from lampion.pipeline import cli_data, cli_evaluate, cli_hessian, cli_tune
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,7 @@ app = typer.Typer(
     "generate -> data -> train -> evaluate -> export -> lmp -> analyze.",
 )
 app.add_typer(cli_data.app, name="data")
+app.command()(cli_hessian.hessian)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_tune.tune)
 
@@ -65,6 +66,7 @@ def train(
     restart: Annotated[str, typer.Option(help="`auto` continues an interrupted training, `never` does not.")] = "never",
     sets: Sets = [],  # noqa: B006
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check config and data, train nothing.")] = False,
+    committee: Annotated[int, typer.Option(help="Members, in OUT/member-1, ..., with successive seeds.", min=1)] = 1,
 ) -> None:
     """Train a potential; leaves best.ckpt, checkpoints, metrics.jsonl and the unseen test frames."""
     from lampion.pipeline import work
@@ -73,7 +75,8 @@ def train(
     if dry_run:
         print(work.describe_training(config, data, sets))
         return
-    print(work.train(config, out, data=data, restart=restart == "auto", overrides=sets))
+    for best in work.train(config, out, data=data, restart=restart == "auto", overrides=sets, committee=committee):
+        print(best)
 
 
 @app.command()

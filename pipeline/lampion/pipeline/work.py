@@ -1,9 +1,10 @@
 """The verbs as functions: each takes files and leaves files. The command line and the studies both call these."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from lampion.pipeline.progress import task
+from lampion.pipeline.progress import Task, task
 from lampion.pipeline.runner import RunResult, run_lammps
 from lampion.training.convert import convert as convert_labels
 from lampion.training.read_options import ReadOptions
@@ -67,8 +68,10 @@ def convert(dump: Path, log: Path, output: Path, *, types: list[str] | None, uni
     return convert_labels(dump, output, options).summary
 
 
-def train(config: Path, folder: Path, *, data: Path | None, restart: bool, overrides: Sequence[str] = ()) -> Path:
-    """Train with progress; returns the best checkpoint.
+def train(
+    config: Path, folder: Path, *, data: Path | None, restart: bool, overrides: Sequence[str] = (), committee: int = 1
+) -> list[Path]:
+    """Train with progress; returns the best checkpoint, or that of every member of a committee.
 
     Args:
         config: YAML training configuration.
@@ -76,22 +79,38 @@ def train(config: Path, folder: Path, *, data: Path | None, restart: bool, overr
         data: labelled frames, in place of those the configuration names.
         restart: continue an interrupted training of this folder.
         overrides: `section.key=value` texts.
+        committee: members; more than one train in `folder`/member-1, ...
     """
+    from lampion.training.committee import train_committee
     from lampion.training.config import load_config
     from lampion.training.train import Training
 
-    changes = [*overrides, *([f"data.file={data}"] if data else [])]
-    training = Training(load_config(config, changes), folder)
-    with task("training") as shown:
+    loaded = load_config(config, [*overrides, *([f"data.file={data}"] if data else [])])
+    if committee == 1:
+        training = Training(loaded, folder)
+        with task("training") as shown:
+            return [training.run(restart=restart, report=_epochs(shown))]
+    with ExitStack() as stack:
+        return train_committee(
+            loaded,
+            folder,
+            committee,
+            restart=restart,
+            report=lambda number: _epochs(stack.enter_context(task(f"member {number} of {committee}"))),
+        )
 
-        def report(record: dict[str, float], epochs: int) -> None:
-            detail = (
-                f"epochs, valid: {record['valid_energy_mae_meV_per_atom']:.3f} meV/atom, "
-                f"{record['valid_forces_mae_meV_per_A']:.2f} meV/Å"
-            )
-            shown.update(record["epoch"], epochs, detail)
 
-        return training.run(restart=restart, report=report)
+def _epochs(shown: Task) -> Callable[[dict[str, float], int], None]:
+    """Progress of a training, epoch by epoch."""
+
+    def report(record: dict[str, float], epochs: int) -> None:
+        detail = (
+            f"epochs, valid: {record['valid_energy_mae_meV_per_atom']:.3f} meV/atom, "
+            f"{record['valid_forces_mae_meV_per_A']:.2f} meV/Å"
+        )
+        shown.update(record["epoch"], epochs, detail)
+
+    return report
 
 
 def describe_training(config: Path, data: Path | None, overrides: Sequence[str]) -> str:

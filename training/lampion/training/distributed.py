@@ -8,6 +8,8 @@ forces; one `all_reduce` over all gradients does.
 
 import atexit
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
@@ -16,6 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from lampion.training.errors import LostProcessError
 from lampion.training.graphs import Graph
 
 #: a process that waits longer than this for the others gives up
@@ -59,7 +62,8 @@ class Team:
     def add_up(self, values: Tensor) -> None:
         """Replace values by their sums over all processes."""
         if self.size > 1:
-            dist.all_reduce(values)
+            with _lost_process():
+                dist.all_reduce(values)
 
     def add_up_gradients(self, model: nn.Module) -> None:
         """Replace the gradients of a model by their sums over all processes; one that is missing counts as zero."""
@@ -68,7 +72,7 @@ class Team:
         parameters = [p for p in model.parameters() if p.requires_grad]
         pieces = [(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters]
         total = torch.cat(pieces)
-        dist.all_reduce(total)
+        self.add_up(total)
         for parameter, piece in zip(parameters, total.split([p.numel() for p in parameters]), strict=True):
             parameter.grad = piece.view_as(parameter)
 
@@ -76,5 +80,23 @@ class Team:
         """The value that process 0 has, a plain Python object."""
         box = [value]
         if self.size > 1:
-            dist.broadcast_object_list(box)
+            with _lost_process():
+                dist.broadcast_object_list(box)
         return box[0]
+
+
+@contextmanager
+def _lost_process() -> Iterator[None]:
+    """What torch says of a closed connection or of a time limit, in one sentence.
+
+    Raises:
+        LostProcessError: another process has ended or does not answer.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise LostProcessError(
+            f"another process of this training has ended or does not answer ({reason}); see what it said, and continue "
+            "with --restart auto"
+        ) from None

@@ -25,6 +25,12 @@ class StorageError(OSError):
     exit_code = 5
 
 
+class LostProcessError(RuntimeError):
+    """Another process of the same training has ended."""
+
+    exit_code = 75
+
+
 class DivergedError(ArithmeticError):
     """A training whose loss is not a number any more."""
 

@@ -134,3 +134,16 @@ def hessian_of_forces(forces: Callable[[Floats], Floats], positions: Floats, ste
     for row, displacement in enumerate(step * np.eye(size).reshape(size, *positions.shape)):
         matrix[row] = (forces(positions - displacement) - forces(positions + displacement)).reshape(-1) / (2 * step)
     return (matrix + matrix.T) / 2
+
+
+def join_hessians(parts: Sequence[Hessians]) -> Hessians:
+    """Frames of the same atoms one after the other.
+
+    Raises:
+        DataError: the atoms differ.
+    """
+    for number, part in enumerate(parts):
+        if not np.array_equal(part.numbers, parts[0].numbers):
+            raise DataError(f"Hessian {number} is of other atoms than the first; write a file for each kind of system")
+    arrays = {name: np.concatenate([vars(part)[name] for part in parts]) for name in ("positions", "hessian", "cell")}
+    return Hessians(numbers=parts[0].numbers, **arrays)
