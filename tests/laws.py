@@ -4,6 +4,7 @@ Tolerances per dtype stand in one table; all laws are stated in float64, where n
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from lampion.training.build import build_model
+from lampion.training.frames import Frames
 from lampion.training.model_config import AnyModelConfig, DirectConfig, E3xConfig, MaceConfig, ModelConfig
 from lampion.training.neighbors import neighbor_edges
 from lampion.training.statistics import DataStatistics
@@ -27,7 +29,7 @@ def build(config: AnyModelConfig) -> nn.Module:
     return build_model(config, statistics).eval()
 
 
-def potential(dtype: str = "float64", **settings: int) -> nn.Module:
+def potential(dtype: str = "float64", **settings: Any) -> nn.Module:
     """A random equivariant potential."""
     return build(ModelConfig(cutoff=CUTOFF, dtype=dtype, **{"channels": 6, "basis": 6, **settings}))
 
@@ -68,6 +70,22 @@ def crystal(n: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarr
     grid = np.stack(np.meshgrid(*[np.arange(n)] * 3), axis=-1).reshape(-1, 3)
     fractional = (grid + 0.1 * rng.normal(size=grid.shape)) / n
     return fractional @ cell, cell, rng.integers(0, 2, n**3)
+
+
+def boxes(n_frames: int = 3) -> Frames:
+    """Frames of small boxes, periodic in two directions, in which an atom sees images of itself and of others."""
+    parts = [crystal(2, seed) for seed in range(n_frames)]
+    return Frames(
+        type_names=("C", "O"),
+        offsets=8 * np.arange(n_frames + 1),
+        types=np.concatenate([types for _, _, types in parts]),
+        positions=np.concatenate([positions for positions, _, _ in parts]),
+        cell=np.stack([cell for _, cell, _ in parts]),
+        pbc=np.tile([True, True, False], (n_frames, 1)),
+        energy=np.arange(n_frames, dtype=float),
+        forces=np.zeros((8 * n_frames, 3)),
+        step=np.arange(n_frames),
+    )
 
 
 def energy_forces_virial(

@@ -78,7 +78,7 @@ def test_a_batch_holds_as_many_edges_as_allowed_and_at_least_one_frame():
     size = [g.edge_index.shape[1] + len(g.types) for g in graphs]
     for limit in (1, max(size), 3 * max(size), sum(size)):
         found = list(batches(iter(graphs), limit))
-        assert [g for batch in found for g in batch] == graphs
+        assert [g for batch in found for g in batch] == list(graphs)
         for batch, after in zip(found, [*found[1:], None], strict=True):
             total = sum(g.edge_index.shape[1] + len(g.types) for g in batch)
             assert total <= limit or len(batch) == 1
