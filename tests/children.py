@@ -36,6 +36,7 @@ def train_until(folder: Path, sabotage: Sabotage | None = None, rank: tuple[int,
             _SABOTAGE[name](training, amount)
         training.run(restart=True)
     except Exception as error:
+        _limit_files(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
         print(f"{type(error).__name__}: {error}", file=said, flush=True)
         sys.exit(getattr(error, "exit_code", 1))
 

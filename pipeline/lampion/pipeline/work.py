@@ -1,7 +1,6 @@
 """The verbs as functions: each takes files and leaves files. The command line and the studies both call these."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from lampion.pipeline.progress import Task, task
@@ -86,29 +85,23 @@ def train(
     from lampion.training.train import Training
 
     loaded = load_config(config, [*overrides, *([f"data.file={data}"] if data else [])])
-    if committee == 1:
-        training = Training(loaded, folder)
-        with task("training") as shown:
-            return [training.run(restart=restart, report=_epochs(shown))]
-    with ExitStack() as stack:
+    with task("training" if committee == 1 else f"training of {committee} members") as shown:
+        if committee == 1:
+            return [Training(loaded, folder).run(restart=restart, report=_epochs(shown, 0, 1))]
         return train_committee(
-            loaded,
-            folder,
-            committee,
-            restart=restart,
-            report=lambda number: _epochs(stack.enter_context(task(f"member {number} of {committee}"))),
+            loaded, folder, committee, restart=restart, report=lambda number: _epochs(shown, number - 1, committee)
         )
 
 
-def _epochs(shown: Task) -> Callable[[dict[str, float], int], None]:
-    """Progress of a training, epoch by epoch."""
+def _epochs(shown: Task, done: int, members: int) -> Callable[[dict[str, float], int], None]:
+    """Progress of a training epoch by epoch, after those of the members that are done."""
 
     def report(record: dict[str, float], epochs: int) -> None:
         detail = (
             f"epochs, valid: {record['valid_energy_mae_meV_per_atom']:.3f} meV/atom, "
             f"{record['valid_forces_mae_meV_per_A']:.2f} meV/Å"
         )
-        shown.update(record["epoch"], epochs, detail)
+        shown.update(done * epochs + record["epoch"], members * epochs, detail)
 
     return report
 

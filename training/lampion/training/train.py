@@ -244,7 +244,7 @@ class Training:
         self.ema.module.load_state_dict(content["ema"])
         self.optimizer.load_state_dict(content["optimizer"])
         progress = dict(content["progress"])
-        self.sums.copy_(torch.tensor(progress.pop("sums")))
+        self.sums.copy_(torch.tensor(progress.pop("sums"), dtype=self.sums.dtype))
         for name, value in progress.items():
             setattr(self, name, value)
         self.batches = epoch_batches(self.config, self.split.train.n_atoms, self.epoch)
