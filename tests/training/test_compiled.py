@@ -15,7 +15,7 @@ from lampion.training.loss import Weights, penalty
 
 @pytest.fixture(scope="module")
 def model() -> torch.nn.Module:
-    return laws.potential(l_max=1, layers=2, channels=3, basis=4)
+    return laws.potential(l_max=1, layers=2, channels=3, basis=4, body_order=2)
 
 
 @pytest.fixture(scope="module")

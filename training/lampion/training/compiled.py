@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.fx.experimental import _config as symbolic_shapes
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from lampion.training.edges import padded_edges
@@ -32,8 +33,9 @@ class _Batch(nn.Module):
 class CompiledGradients:
     """Same gradients as `eager_gradients`, several times faster after a compilation of a minute or two.
 
-    The step is traced once, with sizes left open, so that the number of frames, atoms and edges may vary; torch's
-    compiler makes C++ of it. Graphs are padded, so that sums over edges need no atomic additions.
+    The step is traced with sizes left open, so that the number of frames, atoms and edges may vary; torch's compiler
+    makes C++ of it. Batches of one frame are compiled apart, since torch takes a size of one for a constant. Graphs are
+    padded, so that sums over edges need no atomic additions.
 
     Args:
         model: a model whose forward pass takes no decision by the values of tensors.
@@ -47,15 +49,16 @@ class CompiledGradients:
         state = (*self._batch.named_parameters(), *self._batch.named_buffers())
         self._constants = {name: value for name, value in state if name not in self._parameters}
         self._used = (True, True, True)
-        self._function: Callable[..., list[Tensor]] | None = None
+        self._functions: dict[bool, Callable[..., list[Tensor]]] = {}
 
     def __call__(self, graph: Graph, weights: Weights) -> StepErrors:
         """Leave the gradients of a batch in `.grad`."""
         inputs = self._inputs(pad(graph), weights)
-        if self._function is None:
+        single = len(graph.n_atoms) == 1
+        if single not in self._functions:
             self._used = (bool(weights.energy > 0), bool(weights.forces > 0), bool(weights.stress > 0))
-            self._function = self._compile(inputs)
-        loss, energy, forces, *gradients = self._function(*inputs)
+            self._functions[single] = self._compile(inputs)
+        loss, energy, forces, *gradients = self._functions[single](*inputs)
         for parameter, gradient in zip(self._parameters.values(), gradients, strict=True):
             parameter.grad = gradient
         return StepErrors(loss, energy, forces)
@@ -73,8 +76,10 @@ class CompiledGradients:
         def step(parameters: Any, constants: Any, weights: Any, tensors: Any) -> list[Tensor]:
             return self._step(parameters, constants, weights, tensors)
 
-        traced = make_fx(step, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*inputs)
-        return torch.compile(traced, dynamic=True)
+        # Sizes that are equal in this batch, as three frames and three coordinates, need not be so in the next.
+        with symbolic_shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
+            traced = make_fx(step, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*inputs)
+            return torch.compile(traced, dynamic=True)
 
     def _step(
         self, parameters: Sequence[Tensor], constants: Sequence[Tensor], weights: Tensor, tensors: Sequence[Tensor]
