@@ -33,7 +33,7 @@ def base(tmp_path_factory) -> Path:
 
 def energies(model: torch.nn.Module, frames: Frames) -> np.ndarray:
     graphs = build_graphs(frames, 4.0, torch.float64)
-    return np.array([float(predict(model, graph).energy) for graph in graphs])
+    return np.array([float(predict(model, graph).energy.detach()) for graph in graphs])
 
 
 def model_of(checkpoint: Path) -> torch.nn.Module:
