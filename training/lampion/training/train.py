@@ -35,7 +35,6 @@ from lampion.training.signals import InterruptedTrainingError, StopRequest
 from lampion.training.validation import add_test_errors, score
 
 __all__ = ["InterruptedTrainingError", "Report", "Training"]
-
 Report = Callable[[dict[str, float], int], None]
 #: what the checkpoint holds besides weights, averages and the optimizer
 PROGRESS = ("epoch", "position", "step", "halvings", "stale", "best", "seconds", "steps_summed")
@@ -154,12 +153,11 @@ class Training:
         record = self._record(errors, found)
         self.sums.zero_()
         self.steps_summed = 0
-        if not self.team.leads:
-            return
-        if improved:
+        if improved and self.team.leads:
             checkpoint.write_checkpoint(self._content(errors), self.folder / "best.ckpt")
-        self.metrics.append(record)
-        if report:
+        if self.team.leads:
+            self.metrics.append(record)
+        if report and self.team.leads:
             report(record, self.config.epochs)
 
     def _validate(self) -> dict[str, float]:
