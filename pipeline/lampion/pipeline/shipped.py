@@ -37,7 +37,8 @@ def shipped_names() -> list[str]:
 
 def systems() -> list[str]:
     """The systems `copy_inputs` knows, sorted."""
-    return sorted(entry.name for entry in _entries("lammps_inputs") if entry.is_dir())
+    entries = [entry for kind in _SOURCE_FOLDERS for entry in _entries(kind)]
+    return sorted({entry.stem for entry in entries if entry.is_dir() or entry.suffix == ".yaml"})
 
 
 def copy_inputs(system: str, target: Path | str, *, force: bool = False) -> list[Path]:

@@ -145,10 +145,11 @@ class TrainConfig(_Section):
 
     @model_validator(mode="after")
     def _forces_alone(self) -> Self:
-        if not self.model.conservative and (_is_weight(self.loss.energy) or _is_weight(self.loss.stress)):
+        others = (self.loss.energy, self.loss.stress, self.loss.hessian)
+        if not self.model.conservative and any(map(_is_weight, others)):
             raise ValueError(
                 f"model.architecture {self.model.architecture} predicts forces and no energy; "
-                "write loss: {energy: 0, stress: 0}"
+                "write loss: {energy: 0, stress: 0, hessian: 0}"
             )
         return self
 
