@@ -49,6 +49,7 @@ class CompiledGradients:
         state = (*self._batch.named_parameters(), *self._batch.named_buffers())
         self._constants = {name: value for name, value in state if name not in self._parameters}
         self._used = (True, True, True)
+        self._reached: list[str] = []  # parameters the loss depends on
         self._functions: dict[bool, Callable[..., list[Tensor]]] = {}
 
     def __call__(self, graph: Graph, weights: Weights) -> StepErrors:
@@ -59,8 +60,8 @@ class CompiledGradients:
             self._used = (bool(weights.energy > 0), bool(weights.forces > 0), bool(weights.stress > 0))
             self._functions[single] = self._compile(inputs)
         loss, energy, forces, *gradients = self._functions[single](*inputs)
-        for parameter, gradient in zip(self._parameters.values(), gradients, strict=True):
-            parameter.grad = gradient
+        for name, gradient in zip(self._reached, gradients, strict=True):
+            self._parameters[name].grad = gradient
         return StepErrors(loss, energy, forces)
 
     def _inputs(self, graph: Graph, weights: Weights) -> tuple[Any, ...]:
@@ -79,7 +80,9 @@ class CompiledGradients:
         # Sizes that are equal in this batch, as three frames and three coordinates, need not be so in the next.
         with symbolic_shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
             traced = make_fx(step, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*inputs)
-            return torch.compile(traced, dynamic=True)
+            compiled = torch.compile(traced, dynamic=True)
+            compiled(*inputs)  # the compiler works at the first call
+        return compiled
 
     def _step(
         self, parameters: Sequence[Tensor], constants: Sequence[Tensor], weights: Tensor, tensors: Sequence[Tensor]
@@ -91,5 +94,6 @@ class CompiledGradients:
         with padded_edges(tensors[NAMES.index("opposite")]):
             errors: StepErrors = functional_call(self._batch, state, (tensors, traced))
             gradients = torch.autograd.grad(errors.loss, free, allow_unused=True)
-        filled = [torch.zeros_like(p) if g is None else g for g, p in zip(gradients, free, strict=True)]
-        return [errors.loss.detach(), errors.energy, errors.forces, *filled]
+        found = {name: g for name, g in zip(self._parameters, gradients, strict=True) if g is not None}
+        self._reached = list(found)
+        return [errors.loss.detach(), errors.energy, errors.forces, *found.values()]
