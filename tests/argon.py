@@ -68,6 +68,7 @@ def write_config(folder: Path, **changes: str) -> Path:
         "batch_size": "2",
         "checkpoint_every": "4",
         "threads": "1",
+        "compile": "never",
         **changes,
     }
     path = folder / "config.yaml"

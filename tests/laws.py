@@ -54,6 +54,7 @@ LAYERED: dict[str, Callable[[], nn.Module]] = {
     "l0": lambda: potential(l_max=0),
     "l1": lambda: potential(l_max=1),
     "l2, one layer, four-body": lambda: potential(l_max=2, layers=1, body_order=4),
+    "medium, with repulsion": lambda: potential(preset="medium", channels=4),
     "l3, two-body": lambda: potential(l_max=3, body_order=2),
     "l1, radial network, three layers": lambda: potential(l_max=1, layers=3, radial_width=8),
     "e3x": lambda: e3x(),

@@ -66,7 +66,7 @@ WRONG = {
     "empty model": (GOOD.replace("  cutoff: 5.0", ""), r"c\.yaml:3: model: expected keys such as `cutoff:`, got None"),
     "energies of direct forces": (
         GOOD.replace("cutoff: 5.0", "architecture: direct"),
-        r"c\.yaml: model\.architecture direct predicts forces and no energy; write loss: \{energy: 0, stress: 0, hessian: 0\}",
+        r"c\.yaml: model\.architecture direct predicts forces and no energy; write loss: \{energy: 0, stress: 0, hess",
     ),
     "missing": ("model:\n  cutoff: 5\n", "data is missing"),
     "missing file key": ("data:\n  train: 0.5\n", r"data\.file is missing"),

@@ -163,3 +163,17 @@ def test_hard_cutoff_breaks_the_smoothness_law(monkeypatch):
     model = laws.potential(l_max=1)
     inside, outside = (dimer(model, laws.CUTOFF + shift)[0].sum() for shift in (-1e-5, 1e-5))
     assert abs(float(inside - outside)) > 1e-6
+
+
+@pytest.mark.parametrize("name", laws.LAYERED)
+def test_a_rank_without_atoms_has_no_energies(name):
+    """Where a box is empty, models are evaluated on nothing at all or on senders alone."""
+    model, nothing = laws.LAYERED[name](), torch.zeros(0, dtype=torch.int64)
+    edges, vectors = torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, 3, dtype=torch.float64)
+    assert model(nothing, edges, vectors).shape == (0,)
+    senders = torch.tensor([0, 1])
+    state = model.embed(senders)
+    for k in range(model.n_layers):
+        state, energies = model.layer(k, 0, senders, state, edges, vectors)
+        assert len(state) == len(energies) == 0
+        state = torch.zeros(2, *state.shape[1:], dtype=torch.float64)

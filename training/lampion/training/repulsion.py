@@ -13,8 +13,6 @@ from lampion.training.radial import smooth_cutoff
 
 #: e² / (4 π ε0) in eV Å
 COULOMB = scipy.constants.e / (4 * scipy.constants.pi * scipy.constants.epsilon_0) * 1e10
-#: weights and decay rates of the universal screening function
-SCREENING = ((0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162))
 
 
 class ScreenedRepulsion(nn.Module):
@@ -60,16 +58,18 @@ class ScreenedRepulsion(nn.Module):
         return sum_into_receivers(0.5 * pair, edge_index, n_centers)
 
 
-def screened_coulomb(distances: Tensor, charge_product: Tensor, inverse_length: Tensor) -> Tensor:
+def screened_coulomb(
+    distances: Tensor, charge_product: Tensor, inverse_length: Tensor, coulomb: float = COULOMB
+) -> Tensor:
     """Z_i Z_j e² / (4πε0 r) φ(r / a) in eV.
 
     Args:
         distances: (n_edges,), Å.
         charge_product: (n_edges,), Z_i Z_j.
         inverse_length: (n_edges,), 1 / a in 1/Å.
+        coulomb: e² / (4πε0) in eV Å.
     """
     x = distances * inverse_length
-    screening = torch.zeros_like(x)
-    for weight, rate in SCREENING:
-        screening = screening + weight * torch.exp(-rate * x)
-    return COULOMB * charge_product / distances * screening
+    screening = 0.18175 * torch.exp(-3.19980 * x) + 0.50986 * torch.exp(-0.94229 * x)
+    screening = screening + 0.28022 * torch.exp(-0.40290 * x) + 0.02817 * torch.exp(-0.20162 * x)
+    return coulomb * charge_product / distances * screening

@@ -31,10 +31,11 @@ class DegreeLinear(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map ((l_max+1)², n, n_in) to ((l_max+1)², n, n_out)."""
         mixed: list[Tensor] = []
+        n = features.shape[1]
         for degree in range(self.l_max + 1):
-            part = features.narrow(0, degree * degree, 2 * degree + 1)
-            flat = part.reshape(-1, self.n_in) @ self.weight[degree]
-            mixed.append(flat.view(2 * degree + 1, -1, self.n_out))
+            size = 2 * degree + 1
+            part = features.narrow(0, degree * degree, size)
+            mixed.append((part.reshape(size * n, self.n_in) @ self.weight[degree]).view(size, n, self.n_out))
         return torch.cat(mixed, dim=0)
 
 
@@ -66,7 +67,8 @@ class Coupling(nn.Module):
     def forward(self, uncoupled: Tensor) -> list[Tensor]:
         """(n_components, n, C) to one tensor (n_paths, 2 l3+1, n, C) per degree l3."""
         n, channels = uncoupled.shape[1], uncoupled.shape[2]
-        coupled = (self.table @ uncoupled.reshape(self.table.shape[1], -1)).view(-1, n, channels)
+        coupled = self.table @ uncoupled.reshape(self.table.shape[1], n * channels)
+        coupled = coupled.view(self.table.shape[0], n, channels)
         parts: list[Tensor] = []
         start = 0
         for degree, count in enumerate(self.n_paths):
@@ -99,7 +101,7 @@ class PathMix(nn.Module):
         start = 0
         for part in self.coupling(uncoupled):
             weight = self.weight.narrow(0, start, part.shape[0])
-            mixed.append(torch.bmm(part.flatten(1, 2), weight).sum(0).view(-1, n, self.n_channels))
+            mixed.append(torch.bmm(part.flatten(1, 2), weight).sum(0).view(part.shape[1], n, self.n_channels))
             start += part.shape[0]
         return torch.cat(mixed, dim=0)
 
@@ -143,12 +145,14 @@ class SphereProducts(nn.Module):
     def forward(self, features: Tensor) -> list[Tensor]:
         """((l_in+1)², n, C) to the products of 2, 3, ... factors, each ((l_out+1)², n, C)."""
         n = features.shape[1]
-        values = self.to_points @ self.factors(features).reshape(self.to_points.shape[1], -1)
-        factors = values.view(-1, n, self.n_factors, self.n_channels).unbind(2)
+        n_points, n_in, n_out = self.to_points.shape[0], self.to_points.shape[1], self.from_points.shape[0]
+        # sizes are spelled out, since a rank without atoms leaves none to be inferred
+        values = self.to_points @ self.factors(features).reshape(n_in, n * self.n_factors * self.n_channels)
+        factors = values.view(n_points, n, self.n_factors, self.n_channels).unbind(2)
         product = factors[0]
         products: list[Tensor] = []
         for index, result in enumerate(self.results):
             product = product * factors[index + 1]
-            projected = self.from_points @ product.reshape(self.from_points.shape[1], -1)
-            products.append(result(projected.view(-1, n, self.n_channels)))
+            projected = self.from_points @ product.reshape(n_points, n * self.n_channels)
+            products.append(result(projected.view(n_out, n, self.n_channels)))
         return products
