@@ -13,6 +13,7 @@ from lampion.training.e3x_style import E3xPotential
 from lampion.training.mace_model import build_mace
 from lampion.training.model_config import AnyModelConfig, DirectConfig, E3xConfig, MaceConfig, ModelConfig
 from lampion.training.potential import EquivariantPotential
+from lampion.training.repulsion import ScreenedRepulsion
 from lampion.training.statistics import DataStatistics
 
 
@@ -48,8 +49,9 @@ def build_model(config: AnyModelConfig, statistics: DataStatistics) -> nn.Module
 
 
 def _equivariant(config: ModelConfig, statistics: DataStatistics) -> EquivariantPotential:
+    names = statistics.type_names
     return EquivariantPotential(
-        type_names=statistics.type_names,
+        n_types=len(names),
         cutoff=config.cutoff,
         contact=_contact(config, statistics),
         l_max=config.l_max,
@@ -63,7 +65,7 @@ def _equivariant(config: ModelConfig, statistics: DataStatistics) -> Equivariant
         n_neighbors=max(1.0, statistics.n_neighbors),
         shift=torch.tensor(statistics.energy_shift),
         scale=statistics.force_scale,
-        repulsion=config.repulsion == "zbl",
+        repulsion=ScreenedRepulsion(names, statistics.shortest) if config.repulsion == "zbl" else None,
     )
 
 

@@ -1,7 +1,5 @@
 """The default potential: an equivariant message-passing network with many-body products."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -96,7 +94,7 @@ class EquivariantPotential(nn.Module):
     Obeys the model contract: `forward` for a whole graph, `embed` and `layer` for exchange between MPI ranks.
 
     Args:
-        type_names: atom types.
+        n_types: number of atom types.
         cutoff: Å.
         contact: shortest distance expected, Å: where the radial functions have their resolution.
         l_max: largest degree of harmonics and products, 0..3.
@@ -107,7 +105,7 @@ class EquivariantPotential(nn.Module):
         n_neighbors: average number of neighbours within the cutoff in the training data.
         shift: (n_types,) energy per atom, eV.
         scale: energy scale, eV.
-        repulsion: add the screened repulsion of the nuclei.
+        repulsion: fixed repulsion of the nuclei, or none.
     """
 
     shift: Tensor
@@ -116,7 +114,7 @@ class EquivariantPotential(nn.Module):
     def __init__(
         self,
         *,
-        type_names: Sequence[str],
+        n_types: int,
         cutoff: float,
         contact: float,
         l_max: int,
@@ -130,12 +128,12 @@ class EquivariantPotential(nn.Module):
         n_neighbors: float,
         shift: Tensor,
         scale: float,
-        repulsion: bool,
+        repulsion: ScreenedRepulsion | None,
     ) -> None:
         super().__init__()
         self.l_max = l_max
         self.n_layers = n_layers
-        self.n_types = len(type_names)
+        self.n_types = n_types
         self.embedding = nn.Embedding(self.n_types, n_channels)
         self.layers = nn.ModuleList(
             [
@@ -156,7 +154,7 @@ class EquivariantPotential(nn.Module):
                 for index in range(n_layers)
             ]
         )
-        self.repulsion = ScreenedRepulsion(type_names) if repulsion else None
+        self.repulsion = repulsion
         dtype = torch.get_default_dtype()
         self.register_buffer("shift", shift.to(dtype))
         self.register_buffer("scale", torch.tensor(scale, dtype=dtype))

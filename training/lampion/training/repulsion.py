@@ -1,6 +1,7 @@
 """Short-range repulsion between nuclei as a fixed part of the potential."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import ase.data
 import scipy.constants
@@ -19,12 +20,14 @@ class ScreenedRepulsion(nn.Module):
     """Half of E = Σ_pairs Z_i Z_j e² / (4πε0 r) φ(r / a) u(r / r_c) at each end of an edge.
 
     Ziegler-Biersack-Littmark screening φ with a = 0.4685 Å / (Z_i^0.23 + Z_j^0.23), as in LAMMPS `pair_style zbl`
-    (Ziegler, Biersack, Littmark 1985, The Stopping and Range of Ions in Matter). The envelope u ends at the sum of the
-    covalent radii (Cordero 2008, 10.1039/b801115j), where no thermal configuration is: data decide there, the
-    prior only where no data can. A network trained beside it learns the remainder.
+    (Ziegler, Biersack, Littmark 1985, The Stopping and Range of Ions in Matter). The envelope u ends at r_c, the sum of
+    the covalent radii (Cordero 2008, 10.1039/b801115j) or the shortest distance of the pair in the training data,
+    whichever is less: where there are data they alone decide. A bond with hydrogen swings well inside the sum of the
+    radii; were the prior felt there, the network would spend itself on undoing it.
 
     Args:
         type_names: chemical symbol of each type.
+        shortest: shortest distance seen per pair of type names ("C-H", alphabetical), Å.
 
     Raises:
         ConfigError: a type name is no chemical element.
@@ -32,9 +35,9 @@ class ScreenedRepulsion(nn.Module):
 
     charges: Tensor
     powers: Tensor
-    radii: Tensor
+    reaches: Tensor
 
-    def __init__(self, type_names: Sequence[str]) -> None:
+    def __init__(self, type_names: Sequence[str], shortest: Mapping[str, float]) -> None:
         super().__init__()
         unknown = [name for name in type_names if name not in ase.data.atomic_numbers]
         if unknown:
@@ -45,17 +48,24 @@ class ScreenedRepulsion(nn.Module):
         dtype = torch.get_default_dtype()
         self.register_buffer("charges", torch.tensor(numbers, dtype=dtype), persistent=False)
         self.register_buffer("powers", self.charges**0.23, persistent=False)
-        radii = [float(ase.data.covalent_radii[number]) for number in numbers]
-        self.register_buffer("radii", torch.tensor(radii, dtype=dtype), persistent=False)
+        self.register_buffer("reaches", _reaches(type_names, shortest).to(dtype), persistent=False)
 
     def forward(self, n_centers: int, types: Tensor, edge_index: Tensor, distances: Tensor) -> Tensor:
         """Energies (n_centers,) in eV of the receiving nodes; arguments as in `EquivariantPotential.layer`."""
         center, neighbor = types.index_select(0, edge_index[0]), types.index_select(0, edge_index[1])
         charge = self.charges.index_select(0, center) * self.charges.index_select(0, neighbor)
         inverse_length = (self.powers.index_select(0, center) + self.powers.index_select(0, neighbor)) / 0.46850
-        reach = self.radii.index_select(0, center) + self.radii.index_select(0, neighbor)
+        reach = self.reaches.index_select(0, center * self.charges.shape[0] + neighbor)
         pair = screened_coulomb(distances, charge, inverse_length) * smooth_cutoff(distances / reach, 1.0)
         return sum_into_receivers(0.5 * pair, edge_index, n_centers)
+
+
+def _reaches(type_names: Sequence[str], shortest: Mapping[str, float]) -> Tensor:
+    """r_c of every ordered pair of types, (n_types²,) float64, Å."""
+    radii = {name: float(ase.data.covalent_radii[ase.data.atomic_numbers[name]]) for name in type_names}
+    pairs = [(a, b) for a in type_names for b in type_names]
+    found = [min(radii[a] + radii[b], shortest.get("-".join(sorted((a, b))), math.inf)) for a, b in pairs]
+    return torch.tensor(found, dtype=torch.float64)
 
 
 def screened_coulomb(
