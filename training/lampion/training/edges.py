@@ -46,6 +46,15 @@ def sum_into_receivers(values: Tensor, edge_index: Tensor, n_nodes: int) -> Tens
     return _scatter(values, edge_index[0], n_nodes)
 
 
+def sum_products(left: Tensor, right: Tensor, edge_index: Tensor, n_nodes: int) -> Tensor:
+    """Σ left ⊗ right over the edges that end at a node: (n_edges, a) and (n_edges, b) to (n_nodes, a, b)."""
+    if not is_scripting():  # noqa: SIM102 - TorchScript skips the branch only if this stands alone
+        if _reverse is not None:  # one matrix product per node
+            left, right = (values.reshape(n_nodes, -1, values.shape[1]) for values in (left, right))
+            return torch.bmm(left.transpose(1, 2), right)
+    return _scatter(left.unsqueeze(2) * right.unsqueeze(1), edge_index[0], n_nodes)
+
+
 def sum_into_senders(values: Tensor, edge_index: Tensor, n_nodes: int) -> Tensor:
     """Σ over the edges that start at a node, (n_nodes, *)."""
     if not is_scripting():  # noqa: SIM102 - TorchScript skips the branch only if this stands alone

@@ -6,7 +6,7 @@ All work that scales with the number of edges is in `EdgeSum`: a fused kernel ca
 import torch
 from torch import Tensor, nn
 
-from lampion.training.edges import read_senders, sum_into_receivers
+from lampion.training.edges import read_senders, sum_products
 
 
 class EdgeSum(nn.Module):
@@ -45,11 +45,12 @@ class EdgeSum(nn.Module):
         """
         sender = read_senders(state, edge_index)
         weights = radial.view(-1, self.l_max + 1, self.l_sender + 1, self.n_channels)
-        messages: list[Tensor] = []
+        sums: list[Tensor] = []
         for l1 in range(self.l_max + 1):
-            y = harmonics.narrow(1, l1 * l1, 2 * l1 + 1).unsqueeze(2).unsqueeze(3)
+            weighted: list[Tensor] = []
             for l2 in range(self.l_sender + 1):
-                h = sender.narrow(1, l2 * l2, 2 * l2 + 1)
-                weighted = (weights[:, l1, l2].unsqueeze(1) * h).unsqueeze(1)
-                messages.append((y * weighted).flatten(1, 2))
-        return sum_into_receivers(torch.cat(messages, dim=1), edge_index, n_centers).transpose(0, 1)
+                weighted.append(weights[:, l1, l2].unsqueeze(1) * sender.narrow(1, l2 * l2, 2 * l2 + 1))
+            harmonic = harmonics.narrow(1, l1 * l1, 2 * l1 + 1)
+            sums.append(sum_products(harmonic, torch.cat(weighted, dim=1).flatten(1), edge_index, n_centers))
+        n_components = harmonics.shape[1] * sender.shape[1]  # spelled out, since a rank may have no atoms
+        return torch.cat(sums, dim=1).view(n_centers, n_components, self.n_channels).transpose(0, 1)

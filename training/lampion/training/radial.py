@@ -45,11 +45,11 @@ class RadialBasis(nn.Module):
 
 
 class RadialFunctions(nn.Module):
-    """Radial functions of an edge: R(r) = u(r) W silu(V (a_i ∘ c_j ∘ b(r))), b of `RadialBasis`.
+    """Radial functions of an edge: R(r) = W u(r) silu(V (a_i ∘ c_j ∘ b(r))), b of `RadialBasis`.
 
-    The amplitudes a_i belong to the receiver's type, c_j to the sender's. The envelope u multiplies last and the maps
-    have no bias, so every function and its first two derivatives vanish at the cutoff: a function that does not makes
-    the energy jump whenever a neighbour crosses the cutoff, and NVE drifts.
+    The amplitudes a_i belong to the receiver's type, c_j to the sender's. The envelope u multiplies after all that is
+    not linear and the maps have no bias, so every function and its first two derivatives vanish at the cutoff: a
+    function that does not makes the energy jump whenever a neighbour crosses the cutoff, and NVE drifts.
 
     Args:
         n_basis: number of basis functions.
@@ -78,5 +78,6 @@ class RadialFunctions(nn.Module):
         """Distances (n_edges,) in Å and the types of both ends (n_edges,) -> (n_edges, n_functions)."""
         amplitudes = self.receiver.index_select(0, receivers) * self.sender.index_select(0, senders)
         basis = self.basis(distances) * amplitudes
-        values = self.out(self.activation(self.hidden(basis)))
-        return values * smooth_cutoff(distances.unsqueeze(-1), self.cutoff)
+        values = self.activation(self.hidden(basis))
+        # before the last map, which is linear: there are many more functions than hidden values
+        return self.out(values * smooth_cutoff(distances.unsqueeze(-1), self.cutoff))

@@ -74,14 +74,8 @@ def paths(l1_max: int, l2_max: int, l3_max: int) -> list[Path]:
 
 
 def pair_components(l1_max: int, l2_max: int) -> list[tuple[int, int]]:
-    """Components of an uncoupled product, ordered by l1, l2, m1, m2; each factor counts its own through all l."""
-    return [
-        (l1 * l1 + m1, l2 * l2 + m2)
-        for l1 in range(l1_max + 1)
-        for l2 in range(l2_max + 1)
-        for m1 in range(2 * l1 + 1)
-        for m2 in range(2 * l2 + 1)
-    ]
+    """Components of an uncoupled product, the second factor running fastest; each counts its own through all l."""
+    return [(a, b) for a in range(n_components(l1_max)) for b in range(n_components(l2_max))]
 
 
 def coupling(path: Path) -> Tensor:
