@@ -96,7 +96,7 @@ class Study:
 
     def _label(self) -> None:
         reference = self.folder / "reference"
-        work.convert(work.the_dump(reference), reference / "log.lammps", self.frames, types=None, units=None)
+        work.convert(work.the_dump(reference), reference / "log.lammps", self.frames)
 
     def _train(self) -> Stage:
         folder = self.checkpoint.parent
