@@ -77,7 +77,7 @@ class HessianLoss:
         if not config.loss.hessian_files:
             raise ConfigError("loss.hessian has a weight, but loss.hessian_files names no file")
         self.config, self.scale = config, statistics.force_scale
-        self.dtype = torch_dtype(config.model)
+        self.dtype = torch_dtype(config.model.dtype)
         self.graphs: list[Graph] = []
         self.labels: list[np.ndarray] = []
         for name in config.loss.hessian_files:
