@@ -22,20 +22,19 @@ from lampion.training.config import OptimizerConfig
 from lampion.training.data import read_frames
 from lampion.training.frames import Frames
 from lampion.training.gradients import Gradients, eager_gradients
-from lampion.training.graphs import build_graphs, join
+from lampion.training.graphs import GraphSet, build_graphs, join
 from lampion.training.loss import Weights
-from lampion.training.model_config import ModelConfig
+from lampion.training.mace_model import scale_shift_mace
+from lampion.training.model_config import MaceConfig, ModelConfig
 from lampion.training.optim import make_optimizer
 from lampion.training.statistics import DataStatistics
 
 Step = Callable[[int], None]
 
 
-def lampion_steps(frames: Frames, preset: str, cutoff: float, batch: int) -> dict[str, Step]:
-    """One optimizer step, eager and compiled, of the potential of a preset."""
-    graphs = build_graphs(frames, cutoff, torch.float32)
-    statistics = DataStatistics.of(frames, graphs)
-    model = build_model(ModelConfig(preset=preset, cutoff=cutoff), statistics)
+def lampion_steps(graphs: GraphSet, statistics: DataStatistics, config: ModelConfig, batch: int) -> dict[str, Step]:
+    """One optimizer step, eager and compiled, of a potential of Lampion's own."""
+    model = build_model(config, statistics)
     optimizer = make_optimizer(OptimizerConfig(amsgrad=True), model)
 
     def step(gradients: Gradients, index: int) -> None:
@@ -48,16 +47,14 @@ def lampion_steps(frames: Frames, preset: str, cutoff: float, batch: int) -> dic
     return {"eager": partial(step, eager), "compiled": partial(step, CompiledGradients(model, scale))}
 
 
-def mace_step(frames: Frames, cutoff: float, batch: int, channels: int, max_l: int) -> Step:
-    """One optimizer step of mace-torch, as `mace_run_train` takes it: 2 layers, correlation 3, l up to 3."""
-    import numpy as np
-    from ase.data import atomic_numbers
-    from e3nn import o3
+def mace_step(frames: Frames, statistics: DataStatistics, config: MaceConfig, batch: int) -> Step:
+    """One optimizer step of mace-torch, as `mace_run_train` takes it."""
+    model = scale_shift_mace(config, statistics)
     from mace import data, modules, tools
     from mace.tools import torch_geometric
+    from mace.tools.train import take_step
 
-    numbers = np.array([atomic_numbers[name] for name in frames.type_names])
-    table = tools.AtomicNumberTable(sorted(numbers.tolist()))
+    numbers = model.atomic_numbers.numpy()
     configs = [
         data.Configuration(
             atomic_numbers=numbers[frames.types[rows]],
@@ -68,34 +65,16 @@ def mace_step(frames: Frames, cutoff: float, batch: int, channels: int, max_l: i
         for f in range(len(frames))
         for rows in [frames.atoms_of(f)]
     ]
-    atoms = [data.AtomicData.from_config(config, z_table=table, cutoff=cutoff) for config in configs]
+    table = tools.AtomicNumberTable(numbers.tolist())
+    atoms = [data.AtomicData.from_config(entry, z_table=table, cutoff=config.cutoff) for entry in configs]
     batches = list(torch_geometric.dataloader.DataLoader(atoms, batch_size=batch, drop_last=True))
-    model = modules.ScaleShiftMACE(
-        r_max=cutoff,
-        num_bessel=8,
-        num_polynomial_cutoff=5,
-        max_ell=3,
-        interaction_cls=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
-        interaction_cls_first=modules.interaction_classes["RealAgnosticInteractionBlock"],
-        num_interactions=2,
-        num_elements=len(table),
-        hidden_irreps=o3.Irreps(" + ".join(f"{channels}x{degree}{'eo'[degree % 2]}" for degree in range(max_l + 1))),
-        MLP_irreps=o3.Irreps("16x0e"),
-        atomic_energies=np.zeros(len(table)),
-        avg_num_neighbors=8.0,
-        atomic_numbers=table.zs,
-        correlation=3,
-        gate=torch.nn.functional.silu,
-        atomic_inter_scale=1.0,
-        atomic_inter_shift=0.0,
-    )
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01, amsgrad=True)
     loss = modules.WeightedEnergyForcesLoss(energy_weight=1.0, forces_weight=100.0)
     wanted = {"forces": True, "virials": False, "stress": False}
     device = torch.device("cpu")
 
     def step(index: int) -> None:
-        tools.train.take_step(model, loss, batches[index % len(batches)], optimizer, None, wanted, 10.0, device)
+        take_step(model, loss, batches[index % len(batches)], optimizer, None, wanted, 10.0, device)
 
     return step
 
@@ -123,8 +102,11 @@ def main() -> None:
     torch.set_num_threads(1)
     path = options.frames / "train.h5" if options.frames.is_dir() else options.frames
     frames = read_frames(path).select(range(200))
-    steps = {"mace-torch": mace_step(frames, options.cutoff, options.batch, 32, 1)}
-    steps |= lampion_steps(frames, options.preset, options.cutoff, options.batch)
+    graphs = build_graphs(frames, options.cutoff, torch.float32)
+    statistics = DataStatistics.of(frames, graphs)
+    own = ModelConfig(preset=options.preset, cutoff=options.cutoff)
+    steps = {"mace-torch": mace_step(frames, statistics, MaceConfig(cutoff=options.cutoff), options.batch)}
+    steps |= lampion_steps(graphs, statistics, own, options.batch)
     for step in steps.values():
         for index in range(options.warmup):
             step(index)

@@ -13,6 +13,7 @@ from ase.neighborlist import neighbor_list
 
 import argon
 import lj
+from lampion.deploy.modelfile import Manifest, save_model
 from lampion.pipeline.evaluation_report import set_names
 from lampion.training.extxyz import write_extxyz
 from lampion.training.frames import Frames
@@ -146,6 +147,33 @@ def test_a_training_folder_gives_its_training_frames(lampion, model, tmp_path):
     empty = lampion("evaluate", model, tmp_path / "first.h5", "--training", tmp_path)
     assert empty.code == 2
     assert "no config.json, so no training was here" in empty.err
+
+
+class Spring(torch.nn.Module):
+    """Forces towards the neighbours, and no energy."""
+
+    def __init__(self, constant: float) -> None:
+        super().__init__()
+        self.conservative, self.constant = False, constant
+
+    def forward(self, types, edge_index, edge_vectors):
+        forces = torch.zeros([types.shape[0], 3], dtype=edge_vectors.dtype)
+        return forces.index_add(0, edge_index[0], self.constant * edge_vectors)
+
+
+def test_committee_without_energies_has_null_and_not_nan_for_their_errors(lampion, tmp_path):
+    write_hdf5(lj_labels(argon.crystal_frames(5)), tmp_path / "data.h5")
+    manifest = Manifest(CUTOFF, ("Ar",), 1, "float64", conservative=False)
+    members = [tmp_path / "a.pt", tmp_path / "b.pt"]
+    for constant, member in enumerate(members, start=1):
+        save_model(torch.jit.script(Spring(1e-3 * constant).eval()), manifest, member)
+    outcome = lampion("evaluate", members[0], tmp_path / "data.h5", "--committee", members[1], "--json")
+    assert outcome.code == 0, outcome.err
+    assert "NaN" not in outcome.out
+    committee = json.loads(outcome.out)["committee"]
+    assert committee["mean"]["energy_mae_meV_per_atom"] is None
+    assert committee["mean"]["forces_mae_meV_per_A"] > 0.0
+    assert committee["energy_meV_per_atom"] is None
 
 
 class Unbound(torch.nn.Module):

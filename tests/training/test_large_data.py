@@ -14,8 +14,8 @@ import torch
 
 import argon
 from lampion.training.errors import DataError
-from lampion.training.frames import Frames, concatenate
-from lampion.training.graphs import Graph, GraphSet, join
+from lampion.training.frames import Frames, composition, concatenate, offsets_of
+from lampion.training.graphs import EDGE_BYTES, Graph, GraphSet, join
 from lampion.training.hdf5 import read_hdf5, write_hdf5, write_stream
 from lampion.training.neighbor_lists import FOLDER, cached_lists, fingerprint
 from lampion.training.statistics import DataStatistics
@@ -62,6 +62,32 @@ def test_graphs_made_when_needed_equal_those_kept_in_memory(file):
     assert [g.energy for g in lazy[2:4]] == [g.energy for g in kept[2:4]]
     with pytest.raises(IndexError):
         lazy[len(lazy)]
+
+
+def test_composition_of_many_pieces_counts_every_atom():
+    """Six frames of one or two types, the largest of them more atoms than a piece."""
+    n_atoms = np.array([5, 9_000, 30_000, 1, 12_000, 7])
+    types = np.random.default_rng(0).integers(0, 2, n_atoms.sum())
+    frames = Frames(
+        type_names=("C", "O"),
+        offsets=offsets_of(n_atoms),
+        types=types,
+        positions=np.zeros((len(types), 3)),
+        cell=np.zeros((6, 3, 3)),
+        pbc=np.zeros((6, 3), dtype=bool),
+        energy=np.zeros(6),
+        forces=np.zeros((len(types), 3)),
+        step=np.arange(6),
+    )
+    assert len(list(frames.chunks())) > 1
+    expected = [[np.sum(part == 0), np.sum(part == 1)] for part in np.split(types, frames.offsets[1:-1])]
+    np.testing.assert_array_equal(composition(frames), expected)
+
+
+def test_expected_size_of_an_edge_is_what_its_tensors_take(file):
+    graph = graph_set(read_hdf5(file), limit=0)[0]
+    tensors = (graph.edge_index, graph.edge_vectors, graph.opposite)
+    assert sum(tensor.nbytes for tensor in tensors) == EDGE_BYTES * graph.edge_index.shape[1]
 
 
 def test_statistics_are_the_same_piece_by_piece(file):

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 import laws
+from lampion.training.graphs import build_graphs, join
+from lampion.training.predict import predict
 
 TOL = laws.TOLERANCE[torch.float64]
 
@@ -50,6 +52,14 @@ def test_permuted_atoms_have_permuted_energies_and_forces(model, atoms):
     permuted = laws.energy_forces_virial(model, positions[order], cell, types[order])
     torch.testing.assert_close(permuted[0], energies[order], rtol=TOL, atol=TOL)
     torch.testing.assert_close(permuted[1], forces[order], rtol=TOL, atol=TOL)
+
+
+def test_every_parameter_has_a_part_in_energy_or_forces(model):
+    prediction = predict(model, join(build_graphs(laws.boxes(), laws.CUTOFF, torch.float64)[:]), create_graph=True)
+    loss = prediction.forces.square().sum() + prediction.energy.square().sum()
+    gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+    named = zip(model.named_parameters(), gradients, strict=True)
+    assert [name for (name, _), gradient in named if gradient is None or not gradient.any()] == []
 
 
 def test_forces_are_minus_the_gradient_of_the_energy(model, atoms):

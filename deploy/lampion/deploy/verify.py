@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lampion.training.edges import forces_of
 from lampion.training.frames import Floats, Ints
 from lampion.training.neighbors import neighbor_edges
 
@@ -152,8 +153,7 @@ def _force_is_gradient(eager: nn.Module, atoms: Configuration, cutoff: float, st
     types = torch.from_numpy(atoms.types)
     edges, vectors = atoms.edges(cutoff, torch.float64)
     _, gradient = _energies_and_gradient(model, types, edges, vectors)
-    forces = torch.zeros(len(types), 3, dtype=torch.float64)
-    forces = forces.index_add(0, edges[0], gradient).index_add(0, edges[1], -gradient)
+    forces = forces_of(gradient, edges, len(types))
     numeric = torch.zeros_like(forces)
     for atom, axis in [(a, x) for a in range(3) for x in range(3)]:
         energies = []

@@ -53,7 +53,7 @@ def generate(
 
     result = work.simulate(script, out, _variables(var), ranks=ranks, threads=threads, force=force)
     frames = out / "frames.h5"
-    summary = work.convert(work.the_dump(out), result.log, frames, types=types.split() if types else None, units=None)
+    summary = work.convert(work.the_dump(out), result.log, frames, types=types)
     cli_data.show(summary)
     print(frames)
 

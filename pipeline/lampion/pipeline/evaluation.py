@@ -14,7 +14,7 @@ from lampion.training.calibration import calibrate
 from lampion.training.config import TrainConfig
 from lampion.training.data import load_split, read_frames
 from lampion.training.energy_shift import energy_shifts, offset_share, without_shifts
-from lampion.training.error_tables import error_table, grouped_tables
+from lampion.training.error_tables import error_table, grouped_tables, overall_errors
 from lampion.training.errors import ConfigError
 from lampion.training.evaluate import Parity
 from lampion.training.files import atomic_path, sha256
@@ -120,7 +120,7 @@ class Judge:
         )
         return {
             "files": [str(member.path) for member in (self.model, *self.members)],
-            "mean": mean.errors,
+            "mean": overall_errors(mean),
             "energy_meV_per_atom": _calibration(
                 [member.energy_predicted for member in members], first.energy_reference
             ),

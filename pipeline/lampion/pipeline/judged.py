@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lampion.deploy.modelfile import Manifest, load_model
+from lampion.deploy.modelfile import load_model
+from lampion.training.build import torch_dtype
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.evaluate import Parity, evaluate
 from lampion.training.frames import Frames
@@ -42,7 +43,7 @@ class Judged:
         renumbered = with_types_of(frames, self.manifest.type_names, origin)
         for start in range(0, len(frames), CHUNK):
             chunk = renumbered.select(np.arange(start, min(start + CHUNK, len(frames))))
-            yield from build_graphs(chunk, self.manifest.cutoff, _dtype(self.manifest))
+            yield from build_graphs(chunk, self.manifest.cutoff, torch_dtype(self.manifest.dtype))
 
     def predict(self, frames: Frames, origin: str) -> Parity:
         """Labels and predictions.
@@ -80,7 +81,3 @@ def with_types_of(frames: Frames, type_names: tuple[str, ...], origin: str) -> F
     if unknown:
         raise DataError(f"{origin}: has {', '.join(unknown)}, the model knows {', '.join(type_names)}")
     return frames.renumbered(type_names)
-
-
-def _dtype(manifest: Manifest) -> torch.dtype:
-    return torch.float64 if manifest.dtype == "float64" else torch.float32

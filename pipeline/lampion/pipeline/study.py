@@ -14,6 +14,7 @@ from lampion.pipeline.evaluation import evaluate_sets, write_parity
 from lampion.pipeline.records import write_json
 from lampion.pipeline.stages import Stage, StageRecord
 from lampion.pipeline.study_config import StudyFiles
+from lampion.training.error_tables import overall_errors
 
 FEMTOSECONDS = 1000.0  # per ps
 
@@ -95,7 +96,7 @@ class Study:
 
     def _label(self) -> None:
         reference = self.folder / "reference"
-        work.convert(work.the_dump(reference), reference / "log.lammps", self.frames, types=None, units=None)
+        work.convert(work.the_dump(reference), reference / "log.lammps", self.frames)
 
     def _train(self) -> Stage:
         folder = self.checkpoint.parent
@@ -116,7 +117,7 @@ class Study:
     def _evaluate(self) -> None:
         found = evaluate_sets(self.model, [self.test], EvaluationOptions()).parities[0]
         write_parity(found, self.parity)
-        write_json(self.errors, found.errors)
+        write_json(self.errors, overall_errors(found))
 
     def _dynamics(self, name: str, folder: Path, variables: work.Variables, *, model: Path | None = None) -> Stage:
         script = self.files.inputs / ("md.in" if model else "md-reference.in")

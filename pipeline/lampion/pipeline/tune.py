@@ -27,7 +27,7 @@ from lampion.pipeline.search import load_search
 from lampion.pipeline.tune_record import write_best, write_table
 from lampion.training.config import TrainConfig, load_config
 from lampion.training.data import load_split
-from lampion.training.errors import ConfigError
+from lampion.training.errors import ConfigError, DivergedError
 from lampion.training.files import atomic_path
 from lampion.training.train import InterruptedTrainingError, Training
 
@@ -36,10 +36,6 @@ Announce = Callable[[str], None]
 
 class MetricError(ConfigError):
     """The metric to minimise is none that the training writes."""
-
-
-class DivergedError(ValueError):
-    """A training whose metric is no number any more."""
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,15 @@ def the_dump(folder: Path) -> Path:
     return dumps[0]
 
 
-def convert(dump: Path, log: Path, output: Path, *, types: list[str] | None, units: str | None) -> Summary:
-    """Labels of a LAMMPS run -> packed frames; refuses what cannot be trained on."""
-    options = ReadOptions(log=log, types=" ".join(types) if types else None, units=units)
-    return convert_labels(dump, output, options).summary
+def convert(dump: Path, log: Path, output: Path, *, types: str | None = None) -> Summary:
+    """Labels of a LAMMPS run -> packed frames; refuses what cannot be trained on.
+
+    Args:
+        dump, log: of the run.
+        output: file of frames.
+        types: elements of types 1, 2, ... if the dump does not say.
+    """
+    return convert_labels(dump, output, ReadOptions(log=log, types=types)).summary
 
 
 def train(

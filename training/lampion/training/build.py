@@ -17,9 +17,9 @@ from lampion.training.repulsion import ScreenedRepulsion
 from lampion.training.statistics import DataStatistics
 
 
-def torch_dtype(config: AnyModelConfig) -> torch.dtype:
-    """The torch dtype a configuration names."""
-    return torch.float64 if config.dtype == "float64" else torch.float32
+def torch_dtype(name: str) -> torch.dtype:
+    """The dtype a configuration or a model file names: float32 or float64."""
+    return torch.float64 if name == "float64" else torch.float32
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def build_model(config: AnyModelConfig, statistics: DataStatistics) -> nn.Module
 
     Every architecture starts from the data's mean energies per type and its force scale.
     """
-    with _default_dtype(torch_dtype(config)):
+    with _default_dtype(torch_dtype(config.dtype)):
         match config:
             case MaceConfig():
                 return build_mace(config, statistics)

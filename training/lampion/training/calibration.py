@@ -16,6 +16,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from lampion.training.errors import ConfigError
+from lampion.training.evaluate import rmse
 from lampion.training.frames import Floats
 
 LEVELS = np.linspace(0.01, 0.99, 99)
@@ -73,7 +74,7 @@ def calibrate(members: Sequence[Floats], reference: Floats) -> Calibration:
     factor = _likeliest_factor(np.abs(error) / scale, freedom)
     inside = np.abs(error) / scale <= _half_widths(freedom)[:, None]
     coverage = inside.mean(axis=1)
-    bins = [(_rms(spread[part]), _rms(error[part])) for part in np.array_split(np.argsort(spread), N_BINS) if part.size]
+    bins = [part for part in np.array_split(np.argsort(spread), N_BINS) if part.size]
     return Calibration(
         n_members=len(members),
         n_values=error.size,
@@ -85,8 +86,8 @@ def calibrate(members: Sequence[Floats], reference: Floats) -> Calibration:
         nll_rescaled=_nll(error, factor * scale, freedom),
         levels=LEVELS.tolist(),
         coverage=coverage.tolist(),
-        bin_spread=[spread for spread, _ in bins],
-        bin_rmse=[rmse for _, rmse in bins],
+        bin_spread=[rmse(spread[part]) for part in bins],
+        bin_rmse=[rmse(error[part]) for part in bins],
     )
 
 
@@ -124,10 +125,6 @@ def rank_correlation(x: Floats, y: Floats) -> float | None:
     if x.size < 3 or np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
         return None
     return float(stats.spearmanr(x, y).statistic)
-
-
-def _rms(values: Floats) -> float:
-    return float(np.sqrt((values**2).mean()))
 
 
 def _verdict(factor: float) -> str:

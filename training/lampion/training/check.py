@@ -48,6 +48,11 @@ class Report:
         """Findings that forbid training."""
         return [finding for finding in self.findings if finding.verdict == "refused"]
 
+    def require_no_refusal(self, origin: str) -> None:
+        """Raise DataError with what was refused of the frames of `origin`, if anything was."""
+        if self.refusals:
+            raise DataError(f"{origin}: " + "; ".join(finding.text for finding in self.refusals))
+
 
 def examine(frames: Frames, *, z_score: float = Z_SCORE) -> Report:
     """Look at everything.
@@ -76,8 +81,7 @@ def require_sane(frames: Frames, origin: str) -> Summary:
         DataError: what `examine` refuses, with figures and remedy.
     """
     report = examine(frames)
-    if report.refusals:
-        raise DataError(f"{origin}: " + "; ".join(finding.text for finding in report.refusals))
+    report.require_no_refusal(origin)
     return report.summary
 
 

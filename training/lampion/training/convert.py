@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lampion.training import extxyz, hdf5
 from lampion.training.check import Report, examine
-from lampion.training.errors import ConfigError, DataError
+from lampion.training.errors import ConfigError
 from lampion.training.files import atomic_path
 from lampion.training.frames import Frames
 from lampion.training.read_options import ReadOptions
@@ -34,8 +34,7 @@ def convert(source: Path, output: Path, options: ReadOptions | None = None, isol
         raise ConfigError(f"{output}: unknown kind of output; expected one of {', '.join(HDF5 + EXTXYZ)}")
     with packed(source, output, options, isolated) as (temporary, frames):
         report = examine(frames)
-        if report.refusals:
-            raise DataError(f"{source}: " + "; ".join(finding.text for finding in report.refusals))
+        report.require_no_refusal(str(source))
         with atomic_path(output) as final:
             if kind in EXTXYZ:
                 extxyz.write_stream(frames.chunks(), final)

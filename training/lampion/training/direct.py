@@ -6,6 +6,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
+from lampion.training.edges import read_senders, sum_into_receivers
 from lampion.training.radial import RadialBasis, smooth_cutoff
 
 
@@ -33,13 +34,12 @@ class EdgeMessages(nn.Module):
 
     def forward(self, state: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
         """State (n_nodes, F) -> (n_nodes, F)."""
-        center, neighbor = edge_index[0], edge_index[1]
         distances = torch.linalg.vector_norm(edge_vectors, dim=-1)
         envelope = smooth_cutoff(distances, self.cutoff).unsqueeze(-1)
-        both = state.index_select(0, center) * state.index_select(0, neighbor)
+        both = state.index_select(0, edge_index[0]) * read_senders(state, edge_index)
         edge = torch.cat([both, edge_vectors / distances.unsqueeze(-1), self.radial(distances)], dim=-1)
         messages = envelope * self.edge_network(edge)
-        return self.node_network(torch.zeros_like(state).index_add(0, center, messages) * self.sum_scale)
+        return self.node_network(sum_into_receivers(messages, edge_index, state.shape[0]) * self.sum_scale)
 
 
 def _perceptron(n_in: int, n_out: int) -> nn.Sequential:

@@ -60,7 +60,7 @@ def _same_labels(frames: Frames, a: int, b: int) -> bool:
 
 def _energy_neighbors(frames: Frames) -> list[tuple[int, int]]:
     """Pairs next to each other when sorted by composition and energy, and equal in both."""
-    counts = np.concatenate([composition(chunk) for chunk in frames.chunks()])
+    counts = composition(frames)
     order = np.lexsort((frames.energy, *counts.T))
     a, b = order[:-1], order[1:]
     close = np.abs(frames.energy[b] - frames.energy[a]) < SAME_ENERGY * frames.n_atoms[a]

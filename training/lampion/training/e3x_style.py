@@ -202,8 +202,8 @@ class E3xPotential(nn.Module):
         return new, torch.zeros([n_centers], dtype=edge_vectors.dtype, device=edge_vectors.device)
 
     def _edges(self, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
-        distances = torch.linalg.vector_norm(edge_vectors, dim=-1)
-        return self.basis(distances), so3.spherical_harmonics(self.max_degree, edge_vectors / distances.unsqueeze(-1))
+        distances, harmonics = so3.distances_and_harmonics(self.max_degree, edge_vectors)
+        return self.basis(distances), harmonics
 
     def _energies(self, types: Tensor, state: Tensor) -> Tensor:
         return self.shift.index_select(0, types) + self.scale * self.readout(state[:, 0]).squeeze(-1)

@@ -63,6 +63,17 @@ def sum_into_senders(values: Tensor, edge_index: Tensor, n_nodes: int) -> Tensor
     return _scatter(values, edge_index[1], n_nodes)
 
 
+def forces_of(gradient: Tensor, edge_index: Tensor, n_nodes: int) -> Tensor:
+    """Forces F_i += g, F_j -= g of every edge i <- j, (n_nodes, 3), eV/Å.
+
+    Args:
+        gradient: (n_edges, 3), g = ∂E/∂r_ij with r_ij = r_j - r_i, eV/Å.
+        edge_index: (2, n_edges).
+        n_nodes: number of nodes.
+    """
+    return sum_into_receivers(gradient, edge_index, n_nodes) - sum_into_senders(gradient, edge_index, n_nodes)
+
+
 def _scatter(values: Tensor, index: Tensor, n_nodes: int) -> Tensor:
     shape = list(values.shape)
     shape[0] = n_nodes

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from lampion.training.evaluate import Parity, labelled_errors, rmse
-from lampion.training.frames import Floats
+from lampion.training.frames import count_types
 
 
 def energy_shifts(parity: Parity, type_names: Sequence[str]) -> dict[str, float]:
@@ -15,7 +15,7 @@ def energy_shifts(parity: Parity, type_names: Sequence[str]) -> dict[str, float]
     Elements that always occur in one proportion share the shift (smallest norm).
     """
     there = np.isfinite(parity.energy_reference)
-    counts = _counts(parity, len(type_names))
+    counts = count_types(parity.types, parity.frame_atoms, len(type_names))
     difference = (parity.energy_predicted - parity.energy_reference) * parity.frame_atoms
     shifts = np.linalg.lstsq(counts[there], difference[there], rcond=None)[0]
     present = counts.sum(axis=0) > 0
@@ -25,8 +25,8 @@ def energy_shifts(parity: Parity, type_names: Sequence[str]) -> dict[str, float]
 def without_shifts(parity: Parity, shifts: dict[str, float], type_names: Sequence[str]) -> Parity:
     """The same with the predicted energies lowered by the shift of every atom."""
     per_type = np.array([shifts.get(name, 0.0) for name in type_names])
-    shift = _counts(parity, len(type_names)) @ per_type / parity.frame_atoms
-    return replace(parity, energy_predicted=parity.energy_predicted - shift)
+    counts = count_types(parity.types, parity.frame_atoms, len(type_names))
+    return replace(parity, energy_predicted=parity.energy_predicted - counts @ per_type / parity.frame_atoms)
 
 
 def offset_share(parity: Parity, shifts: dict[str, float], type_names: Sequence[str]) -> float:
@@ -40,10 +40,3 @@ def offset_share(parity: Parity, shifts: dict[str, float], type_names: Sequence[
     aligned = without_shifts(parity, shifts, type_names)
     before = rmse(labelled_errors(parity.energy_reference, parity.energy_predicted))
     return before / max(rmse(labelled_errors(parity.energy_reference, aligned.energy_predicted)), 1e-12)
-
-
-def _counts(parity: Parity, n_types: int) -> Floats:
-    """(n_frames, n_types) atoms of each type."""
-    codes = parity.frame_of_atom * n_types + parity.types
-    counts = np.bincount(codes, minlength=len(parity.frame_atoms) * n_types)
-    return counts.reshape(-1, n_types).astype(np.float64)

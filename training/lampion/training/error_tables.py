@@ -29,6 +29,11 @@ def error_table(parity: Parity, type_names: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def overall_errors(parity: Parity) -> dict[str, float | None]:
+    """`Parity.errors`, ready for JSON."""
+    return {name: _number(value) for name, value in parity.errors.items()}
+
+
 def grouped_tables(parity: Parity, grouping: str) -> list[dict[str, Any]]:
     """Energy and force errors of the frames that share a value of `GROUPINGS[grouping]`, in rising order."""
     values = GROUPINGS[grouping](parity)

@@ -32,6 +32,6 @@ class LostProcessError(RuntimeError):
 
 
 class DivergedError(ArithmeticError):
-    """A training whose loss is not a number any more."""
+    """A training whose loss or metric is not a number any more."""
 
     exit_code = 4

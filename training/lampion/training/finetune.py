@@ -14,7 +14,7 @@ from lampion.training.checkpoint import read_checkpoint
 from lampion.training.config import FinetuneConfig, TrainConfig
 from lampion.training.errors import ConfigError
 from lampion.training.evaluate import evaluate
-from lampion.training.frames import Frames, type_indices
+from lampion.training.frames import Frames, count_types
 from lampion.training.graphs import Graph
 from lampion.training.statistics import DataStatistics
 
@@ -29,8 +29,7 @@ class Start:
 
     def renumber(self, frames: Frames) -> Frames:
         """The same frames with types numbered as in the checkpoint, elements new to it last."""
-        names = self.type_names(frames.type_names)
-        return replace(frames, type_names=names, types=type_indices(frames.type_names, names)[frames.types])
+        return frames.renumbered(self.type_names(frames.type_names))
 
     def type_names(self, found: Iterable[str]) -> tuple[str, ...]:
         """The checkpoint's types followed by those it does not know."""
@@ -110,9 +109,9 @@ def fit_energies(model: nn.Module, graphs: Sequence[Graph], free: Sequence[int])
     if not isinstance(shift, Tensor):
         raise ConfigError("finetune: this architecture has no energies per element to fit to new data")
     parity = evaluate(model, graphs)
-    counts = np.stack([np.bincount(g.types.cpu().numpy(), minlength=len(shift)) for g in graphs])
-    missing = (parity.energy_reference - parity.energy_predicted) * counts.sum(axis=1)
-    solution = np.linalg.lstsq(counts[:, list(free)].astype(np.float64), missing, rcond=None)[0]
+    counts = count_types(parity.types, parity.frame_atoms, len(shift))
+    missing = (parity.energy_reference - parity.energy_predicted) * parity.frame_atoms
+    solution = np.linalg.lstsq(counts[:, list(free)], missing, rcond=None)[0]
     shift[list(free)] += torch.from_numpy(solution).to(shift)
 
 

@@ -160,17 +160,27 @@ def check_finite(frames: Frames, origin: str, numbers: Sequence[int] | None = No
 
 
 def composition(frames: Frames) -> Floats:
-    """Atoms of each type in each frame, (n_frames, n_types)."""
+    """Atoms of each type in each frame, (n_frames, n_types); read piece by piece."""
     n_types = len(frames.type_names)
-    frame_of_atom = np.repeat(np.arange(len(frames)), frames.n_atoms)
-    counts = np.bincount(frame_of_atom * n_types + frames.types, minlength=len(frames) * n_types)
-    return counts.reshape(len(frames), n_types).astype(np.float64)
+    return np.concatenate([count_types(chunk.types, chunk.n_atoms, n_types) for chunk in frames.chunks()])
+
+
+def count_types(types: Ints, n_atoms: Ints, n_types: int) -> Floats:
+    """Atoms of each type in each frame, (n_frames, n_types).
+
+    Args:
+        types: (n_atoms,), of the atoms of all frames one after the other.
+        n_atoms: (n_frames,), atoms per frame.
+        n_types: number of types.
+    """
+    frame_of_atom = np.repeat(np.arange(len(n_atoms)), n_atoms)
+    counts = np.bincount(frame_of_atom * n_types + types, minlength=len(n_atoms) * n_types)
+    return counts.reshape(len(n_atoms), n_types).astype(np.float64)
 
 
 def mean_energy_per_type(frames: Frames) -> Floats:
     """Least-squares energy per atom of each type, (n_types,), eV: min |Σ_types n e - E|², smallest norm if singular."""
-    counts = np.concatenate([composition(chunk) for chunk in frames.chunks()])
-    solution = np.linalg.lstsq(counts, np.asarray(frames.energy), rcond=None)[0]
+    solution = np.linalg.lstsq(composition(frames), np.asarray(frames.energy), rcond=None)[0]
     return solution.astype(np.float64)
 
 

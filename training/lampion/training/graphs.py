@@ -14,8 +14,8 @@ from lampion.training.neighbors import neighbor_pairs
 
 #: graphs that would take more than this stay on disk, bytes
 MEMORY_LIMIT = 2**30
-#: bytes of a graph in memory per edge (index and float64 vector) and per atom
-EDGE_BYTES, ATOM_BYTES = 40, 64
+#: bytes of a graph in memory per edge (index, float64 vector, opposite edge) and per atom
+EDGE_BYTES, ATOM_BYTES = 48, 64
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lampion.training.build import torch_dtype
 from lampion.training.config import TrainConfig
 from lampion.training.distributed import Team
+from lampion.training.edges import forces_of
 from lampion.training.errors import ConfigError
 from lampion.training.graphs import Graph, build_graphs, join
 from lampion.training.hessian_labels import frames_of, read_hessians
@@ -38,7 +39,7 @@ def hessian_vector_products(model: nn.Module, graph: Graph, vectors: Tensor, *, 
     center, neighbor = graph.edge_index.unbind(0)
     along = (gradient * (vectors[center] - vectors[neighbor])).sum()
     (slope,) = torch.autograd.grad(along, edges, create_graph=create_graph)
-    return torch.zeros_like(vectors).index_add(0, center, slope).index_add(0, neighbor, -slope)
+    return forces_of(slope, graph.edge_index, len(vectors))
 
 
 def hessian(model: nn.Module, graph: Graph) -> Tensor:
@@ -77,7 +78,7 @@ class HessianLoss:
         if not config.loss.hessian_files:
             raise ConfigError("loss.hessian has a weight, but loss.hessian_files names no file")
         self.config, self.scale = config, statistics.force_scale
-        self.dtype = torch_dtype(config.model)
+        self.dtype = torch_dtype(config.model.dtype)
         self.graphs: list[Graph] = []
         self.labels: list[np.ndarray] = []
         for name in config.loss.hessian_files:

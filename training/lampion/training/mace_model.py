@@ -90,7 +90,17 @@ class MacePotential(nn.Module):
 
 
 def build_mace(config: MaceConfig, statistics: DataStatistics) -> MacePotential:
-    """`ScaleShiftMACE` with random weights, put together as `mace_run_train` does, in torch's default dtype.
+    """A MACE behind the contract, with random weights, in torch's default dtype.
+
+    Raises:
+        ConfigError: a type that is no chemical element.
+    """
+    with _mace_torch(), _plain_python():
+        return MacePotential(scale_shift_mace(config, statistics))
+
+
+def scale_shift_mace(config: MaceConfig, statistics: DataStatistics) -> Any:
+    """mace-torch's own `ScaleShiftMACE`, put together as `mace_run_train` does; elements ordered as the types are.
 
     Raises:
         ConfigError: a type that is no chemical element.
@@ -98,12 +108,12 @@ def build_mace(config: MaceConfig, statistics: DataStatistics) -> MacePotential:
     unknown = [name for name in statistics.type_names if name not in atomic_numbers]
     if unknown:
         raise ConfigError(f"model.architecture mace needs chemical elements as types, not {', '.join(unknown)}")
-    with _mace_torch(), _plain_python():
+    with _mace_torch():
         from e3nn import o3
         from mace.modules.blocks import RealAgnosticInteractionBlock, RealAgnosticResidualInteractionBlock
         from mace.modules.models import ScaleShiftMACE
 
-        mace = ScaleShiftMACE(
+        return ScaleShiftMACE(
             r_max=config.cutoff,
             num_bessel=config.num_radial_basis,
             num_polynomial_cutoff=config.num_cutoff_basis,
@@ -123,7 +133,6 @@ def build_mace(config: MaceConfig, statistics: DataStatistics) -> MacePotential:
             atomic_inter_scale=statistics.force_scale,
             atomic_inter_shift=0.0,
         )
-    return MacePotential(mace)
 
 
 def is_mace_file(path: Path) -> bool:

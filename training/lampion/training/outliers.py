@@ -45,8 +45,7 @@ def scale_of(values: Floats) -> tuple[float, float]:
 
 def _energies(frames: Frames, threshold: float) -> list[Outlier]:
     """Energy per atom after the least-squares energy of the composition is taken off."""
-    counts = np.concatenate([composition(chunk) for chunk in frames.chunks()])
-    excess = (np.asarray(frames.energy) - counts @ mean_energy_per_type(frames)) / frames.n_atoms
+    excess = (np.asarray(frames.energy) - composition(frames) @ mean_energy_per_type(frames)) / frames.n_atoms
     return _beyond(excess, excess, threshold, "energy")
 
 

@@ -1,5 +1,7 @@
 """The default potential: an equivariant message-passing network with many-body products."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -8,6 +10,21 @@ from lampion.training.interaction import EdgeSum
 from lampion.training.radial import RadialFunctions
 from lampion.training.repulsion import ScreenedRepulsion
 from lampion.training.update import DegreeLinear, PathMix, SphereProducts
+
+
+class Edges(NamedTuple):
+    """What every layer needs of the edges.
+
+    Attributes:
+        receivers, senders: (n_edges,) types of both ends.
+        distances: (n_edges,) Å.
+        harmonics: (n_edges, (l_max+1)²).
+    """
+
+    receivers: Tensor
+    senders: Tensor
+    distances: Tensor
+    harmonics: Tensor
 
 
 class Layer(nn.Module):
@@ -51,7 +68,7 @@ class Layer(nn.Module):
             n_basis, self.edge_sum.n_functions, n_types=n_types, cutoff=cutoff, contact=contact, hidden=radial_width
         )
         self.mix = PathMix(l_max, l_sender, l_max, n_channels)
-        self.products = SphereProducts(l_max, l_out, n_channels, body_order - 1)
+        self.products = SphereProducts(l_max, l_out, n_channels, body_order - 1) if body_order > 2 else None
         self.order_scale = nn.Parameter(torch.ones(n_types, body_order - 1, n_channels))
         self.update = DegreeLinear(l_out, n_channels, n_channels)
         self.residual = DegreeLinear(min(l_sender, l_out), n_channels, n_channels)
@@ -64,23 +81,17 @@ class Layer(nn.Module):
         self.register_buffer("sum_scale", torch.tensor(n_neighbors**-0.5))
 
     def forward(
-        self,
-        n_centers: int,
-        types: Tensor,
-        state: Tensor,
-        edge_index: Tensor,
-        distances: Tensor,
-        harmonics: Tensor,
+        self, n_centers: int, types: Tensor, state: Tensor, edge_index: Tensor, edges: Edges
     ) -> tuple[Tensor, Tensor]:
         """New state (n_centers, (l_out+1)², C) and this layer's energies (n_centers,), before scaling."""
-        ends = types.index_select(0, edge_index[0]), types.index_select(0, edge_index[1])
-        radial = self.radial(distances, ends[0], ends[1])
-        summed = self.edge_sum(radial, harmonics, state, edge_index, n_centers)
+        radial = self.radial(edges.distances, edges.receivers, edges.senders)
+        summed = self.edge_sum(radial, edges.harmonics, state, edge_index, n_centers)
         first = self.mix(summed * self.sum_scale)
         scale = self.order_scale.index_select(0, types[:n_centers])
         new = self.update(first) * scale[:, 0]
-        for order, product in enumerate(self.products(first)):
-            new = new + product * scale[:, order + 1]
+        if self.products is not None:
+            for order, product in enumerate(self.products(first)):
+                new = new + product * scale[:, order + 1]
         old = self.residual(state[:n_centers, : self.n_common].transpose(0, 1))
         new = torch.cat([new[: self.n_common] + old, new[self.n_common :]], dim=0)
         scalars = new[0]
@@ -161,12 +172,12 @@ class EquivariantPotential(nn.Module):
 
     def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
         """Node energies (n_nodes,), eV; arguments as in `keys`."""
-        distances, harmonics = self._edges(edge_vectors)
+        edges = self._edges(types, edge_index, edge_vectors)
         n_nodes = types.shape[0]
         state = self.embed(types)
-        energies = self._fixed(n_nodes, types, edge_index, distances)
+        energies = self._fixed(n_nodes, types, edge_index, edges.distances)
         for layer in self.layers:
-            state, energy = layer(n_nodes, types, state, edge_index, distances, harmonics)
+            state, energy = layer(n_nodes, types, state, edge_index, edges)
             energies = energies + self.scale * energy
         return energies
 
@@ -180,14 +191,14 @@ class EquivariantPotential(nn.Module):
         self, k: int, n_centers: int, types: Tensor, state: Tensor, edge_index: Tensor, edge_vectors: Tensor
     ) -> tuple[Tensor, Tensor]:
         """State (n_centers, *, C) after layer k and its share of the node energies (n_centers,), eV."""
-        distances, harmonics = self._edges(edge_vectors)
+        edges = self._edges(types, edge_index, edge_vectors)
         energies = torch.zeros([n_centers], dtype=edge_vectors.dtype, device=edge_vectors.device)
         if k == 0:
-            energies = self._fixed(n_centers, types, edge_index, distances)
+            energies = self._fixed(n_centers, types, edge_index, edges.distances)
         new = state
         for index, layer in enumerate(self.layers):
             if index == k:
-                new, energy = layer(n_centers, types, state, edge_index, distances, harmonics)
+                new, energy = layer(n_centers, types, state, edge_index, edges)
                 energies = energies + self.scale * energy
         return new, energies
 
@@ -198,6 +209,7 @@ class EquivariantPotential(nn.Module):
             energies = energies + self.repulsion(n_centers, types, edge_index, distances)
         return energies
 
-    def _edges(self, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
-        distances = torch.linalg.vector_norm(edge_vectors, dim=-1)
-        return distances, so3.spherical_harmonics(self.l_max, edge_vectors / distances.unsqueeze(-1))
+    def _edges(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Edges:
+        distances, harmonics = so3.distances_and_harmonics(self.l_max, edge_vectors)
+        receivers, senders = types.index_select(0, edge_index[0]), types.index_select(0, edge_index[1])
+        return Edges(receivers, senders, distances, harmonics)

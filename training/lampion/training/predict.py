@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lampion.training.edges import sum_into_receivers, sum_into_senders
+from lampion.training.edges import forces_of, sum_into_receivers
 from lampion.training.graphs import Graph
 
 
@@ -26,7 +26,8 @@ class Prediction(NamedTuple):
 def predict(model: nn.Module, graph: Graph, *, create_graph: bool = False) -> Prediction:
     """Evaluate a model and differentiate its energy with respect to the edge vectors.
 
-    With g = ∂E/∂r_ij of edge i <- j, r_ij = r_j - r_i: F_i += g, F_j -= g, and W = Σ r_ij ⊗ f_ij with f_ij = -g.
+    With g = ∂E/∂r_ij of edge i <- j, r_ij = r_j - r_i: forces as in `edges.forces_of`, and W = Σ r_ij ⊗ f_ij with
+    f_ij = -g.
 
     Args:
         model: `forward(types, edge_index, edge_vectors) -> node_energies`, or, if its `conservative` is False,
@@ -40,8 +41,7 @@ def predict(model: nn.Module, graph: Graph, *, create_graph: bool = False) -> Pr
     node_energies = model(graph.types, graph.edge_index, vectors)
     (gradient,) = torch.autograd.grad(node_energies.sum(), vectors, create_graph=create_graph)
     n_nodes = graph.types.shape[0]
-    received = sum_into_receivers(gradient, graph.edge_index, n_nodes)
-    forces = received - sum_into_senders(gradient, graph.edge_index, n_nodes)
+    forces = forces_of(gradient, graph.edge_index, n_nodes)
     pair_virial = -graph.edge_vectors.unsqueeze(2) * gradient.unsqueeze(1)
     node_virial = sum_into_receivers(pair_virial, graph.edge_index, n_nodes)
     virial = torch.zeros_like(graph.stress).index_add(0, graph.frame_of_node, node_virial)

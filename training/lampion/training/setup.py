@@ -48,7 +48,7 @@ def prepare(config: TrainConfig) -> Setup:
         train, valid, test = (start.renumber(frames) for frames in (split.train, split.valid, split.test))
         split = replace(split, train=train, valid=valid, test=test)
     _require_labels(config.loss, split)
-    dtype, cutoff = torch_dtype(config.model), config.model.cutoff
+    dtype, cutoff = torch_dtype(config.model.dtype), config.model.cutoff
     train_graphs, valid_graphs = (build_graphs(f, cutoff, dtype) for f in (split.train, split.valid))
     statistics = DataStatistics.of(split.train, train_graphs, None if start else split.energy_shift)
     torch.manual_seed(config.seed)

@@ -62,6 +62,12 @@ def spherical_harmonics(l_max: int, unit_vectors: Tensor) -> Tensor:
     return torch.stack(components, dim=-1)
 
 
+def distances_and_harmonics(l_max: int, vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Lengths (n_edges,) of vectors (n_edges, 3) and the harmonics (n_edges, (l_max+1)²) of their directions."""
+    distances = torch.linalg.vector_norm(vectors, dim=-1)
+    return distances, spherical_harmonics(l_max, vectors / distances.unsqueeze(-1))
+
+
 def paths(l1_max: int, l2_max: int, l3_max: int) -> list[Path]:
     """All couplings l1 ⊗ l2 -> l3 allowed by the triangle rule and natural parity."""
     return [

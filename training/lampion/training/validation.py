@@ -30,5 +30,5 @@ def add_test_errors(best: Path, test: Frames) -> None:
     """Measure the best model on the frames it has never seen, and keep the errors beside its weights."""
     content = read_checkpoint(best)
     model, config, _ = model_of_checkpoint(content)
-    graphs = build_graphs(test, config.model.cutoff, torch_dtype(config.model))
+    graphs = build_graphs(test, config.model.cutoff, torch_dtype(config.model.dtype))
     write_checkpoint({**content, "test_errors": evaluate(model, graphs).errors}, best)
