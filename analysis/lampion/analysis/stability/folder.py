@@ -1,0 +1,60 @@
+"""A folder of watched replicas: its record, its failures, the frames kept before each, and a sampled run if any."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lampion.analysis.errors import RunError
+from lampion.analysis.stability.records import Record, Removal, read_failures, read_record
+from lampion.analysis.stability.trajectory import Trajectory, read_trajectories
+
+SAMPLED = "trajectory.dump"
+_KEPT = re.compile(r"\.(\d+)\.dump$")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a run of replicas left.
+
+    Attributes:
+        removals: replica -> why it was taken out.
+        kept: replica -> its last frames, where they were written; times count from the start of the record.
+        sampled: replica -> positions over the whole run, empty if the run wrote none.
+    """
+
+    record: Record
+    removals: dict[int, Removal]
+    kept: dict[int, Trajectory]
+    sampled: dict[int, Trajectory]
+
+
+def read_watched(folder: Path) -> Watched:
+    """Read `*.record`, `*.failures`, `PREFIX.<replica>.dump` and, if there is one, `trajectory.dump`.
+
+    Raises:
+        RunError: no record or failures, or several; a file damaged; a failed replica the run does not have.
+    """
+    record = read_record(_only(folder, "record"))
+    path = _only(folder, "failures")
+    removals = {removal.replica: removal for removal in read_failures(path)}
+    for replica, removal in removals.items():
+        if removal.step < record.first_step or not set(removal.pair) <= set(range(len(record.header.elements) + 1)):
+            raise RunError(f"{path}: the failure of replica {replica} is not of the run of {record.path.name}")
+    kept = {}
+    for dump in sorted(folder.glob("*.dump")):
+        if (number := _KEPT.search(dump.name)) and (replica := int(number[1])) in removals:
+            kept |= {replica: last for last in read_trajectories(dump, record.header, record.first_step).values()}
+    sampled = folder / SAMPLED
+    whole = read_trajectories(sampled, record.header, record.first_step) if sampled.exists() else {}
+    return Watched(record, removals, kept, whole)
+
+
+def _only(folder: Path, suffix: str) -> Path:
+    found = sorted(folder.glob(f"*.{suffix}"))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise RunError(
+            f"{folder}: one file *.{suffix} of fix lampion/replicas is expected, found {names}; "
+            "give the folder of one run"
+        )
+    return found[0]

@@ -1,0 +1,238 @@
+"""A folder of watched replicas judged as a whole: every removal typed, censoring right, damaged files refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import planted
+from lampion.analysis import RunError
+from lampion.analysis.stability import PRESETS, Cause, judge
+from lampion.analysis.stability.records import read_failures, read_record
+from lampion.analysis.stability.trajectory import read_trajectories
+from planted import H_OF_O, OXYGEN
+
+
+def cut(n: int, **settings) -> planted.Series:
+    """Samples of a replica that was taken out after n of them."""
+    series = planted.state(1000, **settings)
+    return planted.Series(*(getattr(series, name)[:n] for name in ("time", "energy", "temperature", "force")))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Twenty replicas of ethanol for 20 ps: five are taken out, one drifts."""
+    replicas = {r: planted.state(1000, seed=r) for r in range(7, 21)}
+    replicas |= {r: cut(50 * r, seed=r) for r in range(1, 6)} | {6: planted.state(1000, slope=0.01)}
+    rows = [
+        "1 1005 1055 bonds 3 4 1.71",
+        "2 2000 2000 nonfinite 0 0 nan",
+        "3 3010 3010 force 5 0 141.5",
+        "4 4004 4004 distance 4 5 0.29",
+        "5 5003 5003 lost 7 0 0",
+    ]
+    planted.write_run(tmp_path, replicas, rows)
+    pulled = planted.ethanol(100)
+    pulled.positions[40:, H_OF_O] += [0, 0, 3.0]
+    planted.write_dump(tmp_path / "kept.1.dump", {1: pulled}, first=965)
+    entering = planted.ethanol(100)
+    entering.positions[80:, 8] = entering.positions[80:, OXYGEN] + [0.3, 0.5, 0.75]
+    entering.positions[95:] = np.nan
+    planted.write_dump(tmp_path / "kept.2.dump", {1: entering}, first=1905)
+    return tmp_path
+
+
+def test_every_replica_has_its_first_failure(study: Path):
+    found = judge(study, dropped=3)
+    by_replica = {row["replica"]: row for row in found.figures["times"]}
+    assert [by_replica[r]["cause"] for r in range(1, 7)] == [
+        Cause.HYDROGEN_LOSS, Cause.EXPLOSION, Cause.EXPLOSION, Cause.COLLISION, Cause.LOST, Cause.DRIFT,
+    ]  # fmt: skip
+    times = [by_replica[r]["time_ps"] for r in range(1, 6)]
+    assert times == pytest.approx([1.005, 2.0, 3.010, 4.004, 5.003])
+    assert by_replica[6]["time_ps"] == pytest.approx(9.5, abs=1.1)
+    assert all(by_replica[r]["cause"] is None for r in range(7, 21))
+    assert by_replica[2]["precursor"] == Cause.HYDROGEN_LOSS or by_replica[2]["precursor"] == Cause.PROTON_TRANSFER
+
+
+def test_the_figures_of_the_study(study: Path):
+    figures = judge(study, dropped=3).as_dict()
+    assert (figures["replicas"], figures["dropped"], figures["failures"]) == (20, 3, 6)
+    assert figures["failure_probability"]["text"] == "30.0 % (95 %: 11.9 to 54.3 %)"
+    assert figures["causes"]["explosion"] == 2
+    assert sum(figures["causes"].values()) == 6
+    assert figures["horizon_ps"] == pytest.approx(19.98)
+    assert figures["median_time_ps"] is None
+    assert 14.0 < figures["restricted_mean_time_ps"]["value"] < 19.98
+    assert figures["survival"]["value"][-1] == pytest.approx(0.7)
+    # All that ran to the end, the one that drifted by 10/9 meV/atom/ps among them
+    assert figures["n_replicas"] == 15
+    assert figures["drift"]["range"][1] == pytest.approx(10.0 / 9.0, rel=0.02)
+    assert figures["drift"]["low"] < 0.0 < figures["drift"]["high"]
+    assert [scene["cause"] for scene in figures["scenes"]] == [Cause.HYDROGEN_LOSS, Cause.EXPLOSION]
+    assert [trace["replica"] for trace in figures["traces"]["failed"]] == [1, 2, 3]
+    json.dumps(figures, allow_nan=False)
+
+
+def test_a_thermostat_switches_the_drift_off(study: Path):
+    assert judge(study, PRESETS["lampion"].with_thermostat()).as_dict()["failures"] == 5
+
+
+def test_without_kept_frames_the_pair_alone_tells_the_cause(study: Path):
+    (study / "kept.1.dump").unlink()
+    assert judge(study).figures["times"][0]["cause"] == Cause.HYDROGEN_LOSS
+    rows = ["1 1005 1055 bonds 1 2 2.6", "2 900 960 bonds 3 9 1.0", "3 800 850 bonds 1 3 1.1", "4 1 51 bonds 4 5 0.6"]
+    planted.write_run(study, {r: cut(60, seed=r) for r in range(1, 5)}, rows)
+    causes = [row["cause"] for row in judge(study).figures["times"]]
+    assert causes == [Cause.CLEAVAGE, Cause.HYDROGEN_ENTRY, Cause.MERGING, Cause.MERGING]
+
+
+def test_a_hundred_that_hold(tmp_path: Path):
+    planted.write_run(tmp_path, {r: cut(200, seed=r) for r in range(1, 101)})
+    figures = judge(tmp_path).as_dict()
+    assert (figures["failures"], figures["causes"]) == (0, {})
+    assert figures["failure_probability"]["text"] == "below 3.6 % (95 %)"
+    assert figures["incidence"] == {}
+
+
+def test_a_replica_that_vanishes_without_a_word_has_failed(tmp_path: Path):
+    planted.write_run(tmp_path, {1: planted.state(100), 2: cut(40), 3: cut(99)})
+    found = judge(tmp_path)
+    # The third lacks only the very last sample, as a run killed while writing leaves it.
+    assert found.causes == (None, Cause.UNKNOWN, None)
+    assert found.times[1] == pytest.approx(0.80)
+
+
+def test_units_real_are_converted(tmp_path: Path):
+    planted.write_run(tmp_path, {1: planted.state(100), 2: cut(50)}, ["2 1000 1000 force 1 0 4612.12"])
+    before = read_record(tmp_path / "replicas.record")
+    for path in tmp_path.iterdir():
+        path.write_text(path.read_text().replace("metal", "real").replace("timestep 0.001", "timestep 1.0"))
+    after = read_record(tmp_path / "replicas.record")
+    assert after.end == pytest.approx(before.end)
+    assert 23.0605 * after.replicas[1].energy == pytest.approx(before.replicas[1].energy, rel=1e-5)
+    assert read_failures(tmp_path / "replicas.failures")[0].value == pytest.approx(200.0, rel=1e-5)
+
+
+def test_a_definition_about_positions_needs_them(study: Path):
+    with pytest.raises(RunError, match=r"definition mdsim is about positions; write them with `dump d all custom"):
+        judge(study, PRESETS["mdsim"])
+    steady = {r: planted.ethanol(200, step=0.02, seed=r) for r in range(1, 21)}
+    steady[9].positions[100:, H_OF_O] += [0, 0, 2.0]
+    planted.write_dump(study / "trajectory.dump", steady)
+    rows = judge(study, PRESETS["mdsim"]).figures["times"]
+    assert [row["replica"] for row in rows if row["cause"]] == [1, 2, 3, 4, 5, 9]
+    assert (rows[8]["cause"], rows[8]["time_ps"]) == (Cause.BOND_LENGTH, pytest.approx(2.0))
+
+
+def test_a_sampled_run_shows_changes_of_shape(tmp_path: Path):
+    planted.write_run(tmp_path, {1: planted.state(100), 2: planted.state(100)})
+    turned = planted.ETHANOL.copy()
+    turned.rotate_dihedral(planted.C2, planted.C1, OXYGEN, H_OF_O, 120, indices=[H_OF_O])
+    trajectory = planted.ethanol(200)
+    trajectory.positions[50:, H_OF_O] += turned.positions[H_OF_O] - planted.ETHANOL.positions[H_OF_O]
+    planted.write_dump(tmp_path / "trajectory.dump", {1: planted.ethanol(200), 2: trajectory})
+    found = judge(tmp_path)
+    assert found.causes == (None, None)
+    (change,) = found.figures["conformational_changes"]
+    assert (change["replica"], change["kind"], change["time"]) == (2, "torsion", pytest.approx(0.050))
+
+
+def test_dumps_are_read_by_id_and_up_to_a_lost_atom(tmp_path: Path):
+    planted.write_run(tmp_path, {1: planted.state(10)})
+    header = read_record(tmp_path / "replicas.record").header
+    both = {1: planted.ethanol(5), 2: planted.ethanol(5, seed=1)}
+    planted.write_dump(tmp_path / "d", both, first=100)
+    found = read_trajectories(tmp_path / "d", header, first_step=60)
+    assert found[2].positions == pytest.approx(both[2].positions, abs=1e-7)
+    assert found[1].time == pytest.approx(0.040 + both[1].time)
+    text = (tmp_path / "d").read_text()
+    (tmp_path / "cut").write_text(text[:-200])
+    assert len(read_trajectories(tmp_path / "cut", header)[1].time) == 4
+    last = text.rindex("\n18 1 ")
+    lost = text[:last] + text[text.index("\n", last + 1) :]
+    at = lost.rindex("ITEM: NUMBER OF ATOMS\n18")
+    (tmp_path / "lost").write_text(lost[:at] + lost[at:].replace("ATOMS\n18", "ATOMS\n17", 1))
+    found = read_trajectories(tmp_path / "lost", header)
+    assert [len(found[r].time) for r in (1, 2)] == [5, 4]
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("record", ("# lampion replicas 1", "step replica"), "does not begin with `# lampion replicas 1`"),
+        ("record", ("# units metal", "# units lj"), "units lj have no Å and no eV"),
+        ("record", ("# timestep 0.001\n", ""), "the header must name units, timestep"),
+        ("record", ("# elements C", "# elements"), "9 atoms per replica need as many elements"),
+        ("record", ("# elements C", "# elements Qq"), "9 atoms per replica need as many elements"),
+        ("record", ("pe ke", "ke pe"), "columns step replica ke pe"),
+        ("record", ("\n20 1 ", "\n0 1 "), "replica 1 is sampled twice at step 0"),
+        ("record", ("\n20 1 ", "\n20 1 7 "), "a row cannot be read"),
+        ("record", ("\n20 1 ", "\n20 x "), "a row cannot be read"),
+        ("record", ("\n20 1 ", "\n20 nan "), "rows must hold 9 numbers"),
+        ("failures", ("nonfinite", "boredom"), "kind boredom is not known"),
+        ("failures", ("\n2 2000", "\n1 2000"), "1 replicas failed twice"),
+        ("failures", ("bonds 3 4", "bonds 3 0"), "names no pair of atoms"),
+        ("failures", ("bonds 3 4", "bonds 3 10"), "the failure of replica 1 is not of the run"),
+        ("failures", ("141.5", ""), "the row `3 3010 3010 force 5 0 ` cannot be read"),
+        ("failures", ("kind atom_i", "atom_i kind"), "columns replica step detected atom_i kind"),
+    ],
+)
+def test_damaged_files_are_refused(study: Path, file: str, change: tuple[str, str], message: str):
+    path = study / f"replicas.{file}"
+    text = path.read_text()
+    assert change[0] in text
+    path.write_text(text.replace(*change, 1))
+    with pytest.raises(RunError, match=message):
+        judge(study)
+
+
+def test_folders_without_the_files_are_refused(study: Path, tmp_path: Path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(RunError, match=r"one file \*.record of fix lampion/replicas is expected, found none"):
+        judge(empty)
+    (study / "other.failures").write_text("")
+    with pytest.raises(RunError, match=r"found other\.failures, replicas\.failures"):
+        judge(study)
+
+
+def test_a_record_cut_by_a_kill_is_read_up_to_the_cut(study: Path):
+    path = study / "replicas.record"
+    whole = read_record(path)
+    path.write_text(path.read_text()[:-7])
+    assert len(read_record(path).replicas[20].time) == len(whole.replicas[20].time) - 1
+    path.write_text(planted.header("step replica pe ke temperature fmax dmin n_broken n_formed") + "0 1 -4")
+    with pytest.raises(RunError, match="no samples; the run stopped before its first step"):
+        judge(study)
+    planted.write_run(study, {1: planted.state(1)})
+    with pytest.raises(RunError, match="only one step was recorded"):
+        judge(study)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("ITEM: TIMESTEP\n965", "965"), "does not begin with ITEM: TIMESTEP"),
+        (("element x y z", "element xs ys zs"), "columns id and x y z .* are needed"),
+        (("\n9 1 H ", "\n9 1 H 3 "), "frame 0 has rows of other than 12 words"),
+        (("\n9 1 H ", "\n9 1 H a"), "frame 0 cannot be read"),
+        (("ATOMS\n9\n", "ATOMS\n12\n"), "frame 0 is not whole"),
+    ],
+)
+def test_damaged_kept_frames_are_refused(study: Path, change: tuple[str, str], message: str):
+    path = study / "kept.1.dump"
+    path.write_text(path.read_text().replace(*change, 1))
+    with pytest.raises(RunError, match=message):
+        judge(study)
+
+
+def test_a_stricter_definition_finds_failures_the_watch_let_pass(study: Path):
+    steady = planted.state(1000, seed=9)
+    steady.force[700] = 60.0
+    planted.write_run(study, {9: steady, 10: planted.state(1000)})
+    assert judge(study).causes == (None, None)
+    assert judge(study, PRESETS["gradient"]).causes == (Cause.EXPLOSION, None)
+    assert judge(study, replace(PRESETS["lampion"], force=50.0)).times[0] == pytest.approx(14.0)
