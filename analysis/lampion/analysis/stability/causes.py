@@ -31,11 +31,12 @@ def bond_cause(pair: tuple[int, int], is_broken: bool, elements: tuple[str, ...]
     Args:
         pair: atoms, 0 the first. before, after: adjacency (n_atoms, n_atoms).
     """
+    after = after.copy()
+    after[pair, pair[::-1]] = not is_broken  # whatever else a look at other frames says of the named pair
     hydrogens = [atom for atom in pair if elements[atom] == "H"]
     if len(hydrogens) == 1:
         (h,) = hydrogens
-        (other,) = set(pair) - {h}
-        return _hydrogen_cause(h, other, is_broken, elements, before, after)
+        return _hydrogen_cause(h, is_broken, elements, before, after)
     if not is_broken:
         return Cause.MERGING
     if hydrogens:
@@ -44,12 +45,10 @@ def bond_cause(pair: tuple[int, int], is_broken: bool, elements: tuple[str, ...]
     return Cause.RING_OPENING if member[pair[0]] == member[pair[1]] else Cause.CLEAVAGE
 
 
-def _hydrogen_cause(h: int, other: int, is_broken: bool, elements: tuple[str, ...], before: Mask, after: Mask) -> Cause:
+def _hydrogen_cause(h: int, is_broken: bool, elements: tuple[str, ...], before: Mask, after: Mask) -> Cause:
     heavy = np.array([name != "H" for name in elements])
     new = after[h] & heavy & ~before[h]
     left = before[h] & heavy & ~after[h]
-    new[other] |= not is_broken
-    left[other] |= is_broken
     if new.any() and left.any():
         return Cause.PROTON_TRANSFER
     return Cause.HYDROGEN_LOSS if is_broken else Cause.HYDROGEN_ENTRY

@@ -40,10 +40,13 @@ def read_watched(folder: Path) -> Watched:
     for replica, removal in removals.items():
         if removal.step < record.first_step or not set(removal.pair) <= set(range(len(record.header.elements) + 1)):
             raise RunError(f"{path}: the failure of replica {replica} is not of the run of {record.path.name}")
-    kept = {}
+    kept: dict[int, Trajectory] = {}
     for dump in sorted(folder.glob("*.dump")):
         if (number := _KEPT.search(dump.name)) and (replica := int(number[1])) in removals:
-            kept |= {replica: last for last in read_trajectories(dump, record.header, record.first_step).values()}
+            # Its ids count from 1, whichever replica it is; none if not even one frame has all atoms.
+            frames = read_trajectories(dump, record.header, record.first_step)
+            if 1 in frames:
+                kept[replica] = frames[1]
     sampled = folder / SAMPLED
     whole = read_trajectories(sampled, record.header, record.first_step) if sampled.exists() else {}
     return Watched(record, removals, kept, whole)

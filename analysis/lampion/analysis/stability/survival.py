@@ -49,11 +49,12 @@ def survival_curve(time: Array, failed: Mask) -> Curve:
         band = found.confidence_interval(LEVEL, method="log-log")
     value = found.probabilities
     at_risk = (time[:, None] >= found.quantiles).sum(axis=0)
-    low = np.where(value == 1.0, ((1.0 - LEVEL) / 2.0) ** (1.0 / at_risk), band.low.probabilities)
+    none_of = ((1.0 - LEVEL) / 2.0) ** (1.0 / at_risk)
+    low = np.where(value == 1.0, none_of, band.low.probabilities)
     high = np.where(value == 1.0, 1.0, band.high.probabilities)
     low[value == 0.0], high[value == 0.0] = 0.0, high[value > 0.0][-1] if (value > 0.0).any() else 1.0
-    first = (np.concatenate([[1.0], part]) for part in (value, low, high))
-    return Curve(np.concatenate([[0.0], found.quantiles]), *first)
+    starts = zip((0.0, 1.0, none_of[0], 1.0), (found.quantiles, value, low, high), strict=True)
+    return Curve(*(np.concatenate([[first], part]) for first, part in starts))
 
 
 def cumulative_incidence(time: Array, cause: Sequence[str | None]) -> dict[str, tuple[Array, Array]]:
