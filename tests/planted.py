@@ -67,9 +67,9 @@ def write_run(folder: Path, replicas: Mapping[int, Series], failures: Sequence[s
     ]
     record = header("step replica pe ke temperature fmax dmin n_broken n_formed")
     record += "".join(f"{step} {replica} {rest}\n" for step, replica, rest in sorted(rows))
-    (folder / "replicas.record").write_text(record)
+    (folder / "record.txt").write_text(record)
     text = header("replica step detected kind atom_i atom_j value") + "".join(f"{row}\n" for row in failures)
-    (folder / "replicas.failures").write_text(text)
+    (folder / "failed.txt").write_text(text)
     return folder
 
 

@@ -1,6 +1,7 @@
 """A folder of watched replicas judged as a whole: every removal typed, censoring right, damaged files refused."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +22,10 @@ def cut(n: int, **settings) -> planted.Series:
     return planted.Series(*(getattr(series, name)[:n] for name in ("time", "energy", "temperature", "force")))
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty replicas of ethanol for 20 ps: five are taken out, one drifts."""
+    folder = tmp_path_factory.mktemp("original")
     replicas = {r: planted.state(1000, seed=r) for r in range(7, 21)}
     replicas |= {r: cut(50 * r, seed=r) for r in range(1, 6)} | {6: planted.state(1000, slope=0.01)}
     rows = [
@@ -33,14 +35,21 @@ def study(tmp_path: Path) -> Path:
         "4 4004 4004 distance 4 5 0.29",
         "5 5003 5003 lost 7 0 0",
     ]
-    planted.write_run(tmp_path, replicas, rows)
+    planted.write_run(folder, replicas, rows)
     pulled = planted.ethanol(100)
     pulled.positions[40:, H_OF_O] += [0, 0, 3.0]
-    planted.write_dump(tmp_path / "kept.1.dump", {1: pulled}, first=965)
+    planted.write_dump(folder / "kept.1.dump", {1: pulled}, first=965)
     entering = planted.ethanol(100)
     entering.positions[80:, 8] = entering.positions[80:, OXYGEN] + [0.3, 0.5, 0.75]
     entering.positions[95:] = np.nan
-    planted.write_dump(tmp_path / "kept.2.dump", {1: entering}, first=1905)
+    planted.write_dump(folder / "kept.2.dump", {1: entering}, first=1905)
+    return folder
+
+
+@pytest.fixture
+def study(original: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -54,7 +63,8 @@ def test_every_replica_has_its_first_failure(study: Path):
     assert times == pytest.approx([1.005, 2.0, 3.010, 4.004, 5.003])
     assert by_replica[6]["time_ps"] == pytest.approx(9.5, abs=1.1)
     assert all(by_replica[r]["cause"] is None for r in range(7, 21))
-    assert by_replica[2]["precursor"] == Cause.HYDROGEN_LOSS or by_replica[2]["precursor"] == Cause.PROTON_TRANSFER
+    assert by_replica[2]["precursor"] == Cause.PROTON_TRANSFER
+    assert "precursor" not in by_replica[3]
 
 
 def test_the_figures_of_the_study(study: Path):
@@ -107,13 +117,13 @@ def test_a_replica_that_vanishes_without_a_word_has_failed(tmp_path: Path):
 
 def test_units_real_are_converted(tmp_path: Path):
     planted.write_run(tmp_path, {1: planted.state(100), 2: cut(50)}, ["2 1000 1000 force 1 0 4612.12"])
-    before = read_record(tmp_path / "replicas.record")
-    for path in tmp_path.iterdir():
+    before = read_record(tmp_path / "record.txt")
+    for path in tmp_path.glob("*.txt"):
         path.write_text(path.read_text().replace("metal", "real").replace("timestep 0.001", "timestep 1.0"))
-    after = read_record(tmp_path / "replicas.record")
+    after = read_record(tmp_path / "record.txt")
     assert after.end == pytest.approx(before.end)
     assert 23.0605 * after.replicas[1].energy == pytest.approx(before.replicas[1].energy, rel=1e-5)
-    assert read_failures(tmp_path / "replicas.failures")[0].value == pytest.approx(200.0, rel=1e-5)
+    assert read_failures(tmp_path / "failed.txt")[0].value == pytest.approx(200.0, rel=1e-5)
 
 
 def test_a_definition_about_positions_needs_them(study: Path):
@@ -142,7 +152,7 @@ def test_a_sampled_run_shows_changes_of_shape(tmp_path: Path):
 
 def test_dumps_are_read_by_id_and_up_to_a_lost_atom(tmp_path: Path):
     planted.write_run(tmp_path, {1: planted.state(10)})
-    header = read_record(tmp_path / "replicas.record").header
+    header = read_record(tmp_path / "record.txt").header
     both = {1: planted.ethanol(5), 2: planted.ethanol(5, seed=1)}
     planted.write_dump(tmp_path / "d", both, first=100)
     found = read_trajectories(tmp_path / "d", header, first_step=60)
@@ -162,26 +172,30 @@ def test_dumps_are_read_by_id_and_up_to_a_lost_atom(tmp_path: Path):
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("record", ("# lampion replicas 1", "step replica"), "does not begin with `# lampion replicas 1`"),
-        ("record", ("# units metal", "# units lj"), "units lj have no Å and no eV"),
-        ("record", ("# timestep 0.001\n", ""), "the header must name units, timestep"),
-        ("record", ("# elements C", "# elements"), "9 atoms per replica need as many elements"),
-        ("record", ("# elements C", "# elements Qq"), "9 atoms per replica need as many elements"),
-        ("record", ("pe ke", "ke pe"), "columns step replica ke pe"),
-        ("record", ("\n20 1 ", "\n0 1 "), "replica 1 is sampled twice at step 0"),
-        ("record", ("\n20 1 ", "\n20 1 7 "), "a row cannot be read"),
-        ("record", ("\n20 1 ", "\n20 x "), "a row cannot be read"),
-        ("record", ("\n20 1 ", "\n20 nan "), "rows must hold 9 numbers"),
-        ("failures", ("nonfinite", "boredom"), "kind boredom is not known"),
-        ("failures", ("\n2 2000", "\n1 2000"), "1 replicas failed twice"),
-        ("failures", ("bonds 3 4", "bonds 3 0"), "names no pair of atoms"),
-        ("failures", ("bonds 3 4", "bonds 3 10"), "the failure of replica 1 is not of the run"),
-        ("failures", ("141.5", ""), "the row `3 3010 3010 force 5 0 ` cannot be read"),
-        ("failures", ("kind atom_i", "atom_i kind"), "columns replica step detected atom_i kind"),
+        (
+            "record.txt",
+            ("# lampion replicas 1", "step replica"),
+            r"columns step replica pe \.\.\. is expected, found none",
+        ),
+        ("record.txt", ("# units metal", "# units lj"), "units lj have no Å and no eV"),
+        ("record.txt", ("# timestep 0.001\n", ""), "the header must name units, timestep"),
+        ("record.txt", ("# elements C", "# elements"), "9 atoms per replica need as many elements"),
+        ("record.txt", ("# elements C", "# elements Qq"), "9 atoms per replica need as many elements"),
+        ("record.txt", ("pe ke", "ke pe"), r"columns step replica pe \.\.\. is expected, found none"),
+        ("record.txt", ("\n20 1 ", "\n0 1 "), "replica 1 is sampled twice at step 0"),
+        ("record.txt", ("\n20 1 ", "\n20 1 7 "), "a row cannot be read"),
+        ("record.txt", ("\n20 1 ", "\n20 x "), "a row cannot be read"),
+        ("record.txt", ("\n20 1 ", "\n20 nan "), "rows must hold 9 numbers"),
+        ("failed.txt", ("nonfinite", "boredom"), "kind boredom is not known"),
+        ("failed.txt", ("\n2 2000", "\n1 2000"), "1 replicas failed twice"),
+        ("failed.txt", ("bonds 3 4", "bonds 3 0"), "names no pair of atoms"),
+        ("failed.txt", ("bonds 3 4", "bonds 3 10"), "the failure of replica 1 is not of the run"),
+        ("failed.txt", ("141.5", ""), "the row `3 3010 3010 force 5 0 ` cannot be read"),
+        ("failed.txt", ("kind atom_i", "atom_i kind"), r"columns replica step detected \.\.\. is expected, found none"),
     ],
 )
 def test_damaged_files_are_refused(study: Path, file: str, change: tuple[str, str], message: str):
-    path = study / f"replicas.{file}"
+    path = study / file
     text = path.read_text()
     assert change[0] in text
     path.write_text(text.replace(*change, 1))
@@ -189,18 +203,27 @@ def test_damaged_files_are_refused(study: Path, file: str, change: tuple[str, st
         judge(study)
 
 
-def test_folders_without_the_files_are_refused(study: Path, tmp_path: Path):
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    with pytest.raises(RunError, match=r"one file \*.record of fix lampion/replicas is expected, found none"):
-        judge(empty)
-    (study / "other.failures").write_text("")
-    with pytest.raises(RunError, match=r"found other\.failures, replicas\.failures"):
+def test_folders_of_no_run_or_of_two_are_refused(study: Path, tmp_path: Path):
+    with pytest.raises(RunError, match="no such folder"):
+        judge(tmp_path / "nowhere")
+    (study / "again.txt").write_text((study / "failed.txt").read_text())
+    with pytest.raises(RunError, match=r"found again\.txt, failed\.txt; give the folder of one run"):
         judge(study)
 
 
+@pytest.mark.parametrize("read", [read_record, read_failures])
+def test_other_files_are_refused(study: Path, read):
+    with pytest.raises(RunError, match="does not begin with `# lampion replicas 1`"):
+        read(study / "kept.1.dump")
+    with pytest.raises(RunError, match="cannot be read"):
+        read(study / "none.txt")
+    other = study / ("failed.txt" if read is read_record else "record.txt")
+    with pytest.raises(RunError, match=r"columns .*; expected "):
+        read(other)
+
+
 def test_a_record_cut_by_a_kill_is_read_up_to_the_cut(study: Path):
-    path = study / "replicas.record"
+    path = study / "record.txt"
     whole = read_record(path)
     path.write_text(path.read_text()[:-7])
     assert len(read_record(path).replicas[20].time) == len(whole.replicas[20].time) - 1

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lampion.analysis.errors import RunError
-from lampion.analysis.stability.records import Record, Removal, read_failures, read_record
+from lampion.analysis.stability.records import (
+    FAILURE_COLUMNS,
+    RECORD_COLUMNS,
+    Record,
+    Removal,
+    columns_of,
+    read_failures,
+    read_record,
+)
 from lampion.analysis.stability.trajectory import Trajectory, read_trajectories
 
 SAMPLED = "trajectory.dump"
@@ -29,20 +37,22 @@ class Watched:
 
 
 def read_watched(folder: Path) -> Watched:
-    """Read `*.record`, `*.failures`, `PREFIX.<replica>.dump` and, if there is one, `trajectory.dump`.
+    """Read record and failures, whatever their names, `PREFIX.<replica>.dump` and, if there is one, `trajectory.dump`.
 
     Raises:
         RunError: no record or failures, or several; a file damaged; a failed replica the run does not have.
     """
-    record = read_record(_only(folder, "record"))
-    path = _only(folder, "failures")
+    record = read_record(_only(folder, RECORD_COLUMNS))
+    path = _only(folder, FAILURE_COLUMNS)
     removals = {removal.replica: removal for removal in read_failures(path)}
     for replica, removal in removals.items():
         if removal.step < record.first_step or not set(removal.pair) <= set(range(len(record.header.elements) + 1)):
             raise RunError(f"{path}: the failure of replica {replica} is not of the run of {record.path.name}")
     kept: dict[int, Trajectory] = {}
     for dump in sorted(folder.glob("*.dump")):
-        if (number := _KEPT.search(dump.name)) and (replica := int(number[1])) in removals:
+        number = _KEPT.search(dump.name)
+        # Nothing is in the file of a replica of which an atom was gone at once.
+        if number and (replica := int(number[1])) in removals and dump.stat().st_size:
             # Its ids count from 1, whichever replica it is; none if not even one frame has all atoms.
             frames = read_trajectories(dump, record.header, record.first_step)
             if 1 in frames:
@@ -52,12 +62,15 @@ def read_watched(folder: Path) -> Watched:
     return Watched(record, removals, kept, whole)
 
 
-def _only(folder: Path, suffix: str) -> Path:
-    found = sorted(folder.glob(f"*.{suffix}"))
+def _only(folder: Path, columns: list[str]) -> Path:
+    """The one file of the fix with these columns; its name is up to the input."""
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such folder; give the folder of a run with fix lampion/replicas")
+    found = [path for path in sorted(folder.iterdir()) if path.is_file() and columns_of(path) == columns]
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise RunError(
-            f"{folder}: one file *.{suffix} of fix lampion/replicas is expected, found {names}; "
-            "give the folder of one run"
+            f"{folder}: one file of fix lampion/replicas with columns {' '.join(columns[:3])} ... is expected, "
+            f"found {names}; give the folder of one run"
         )
     return found[0]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from lampion.analysis.thermo import UNIT_STYLES
 Array = NDArray[np.float64]
 
 FIRST_LINE = "# lampion replicas 1"
+_MAX_HEADER = 20  # lines
 RECORD_COLUMNS = ["step", "replica", "pe", "ke", "temperature", "fmax", "dmin", "n_broken", "n_formed"]
 FAILURE_COLUMNS = ["replica", "step", "detected", "kind", "atom_i", "atom_j", "value"]
 #: what `value` of a failure measures, by kind; None: a number without a unit
@@ -112,6 +114,17 @@ def read_failures(path: Path) -> list[Removal]:
     return found
 
 
+def columns_of(path: Path) -> list[str] | None:
+    """Columns a file of the fix holds; None if it is no such file."""
+    with path.open("rb") as file:
+        if file.readline().decode("utf-8", "replace") != FIRST_LINE + "\n":
+            return None
+        for line in islice(file, _MAX_HEADER):
+            if line.startswith(b"# columns "):
+                return line.decode("utf-8", "replace").split()[2:]
+    return []
+
+
 def _split(path: Path, columns: list[str]) -> tuple[Header, str]:
     """Header and the whole lines below it."""
     try:
@@ -123,7 +136,7 @@ def _split(path: Path, columns: list[str]) -> tuple[Header, str]:
     text = text[: text.rfind("\n") + 1]
     if not text.startswith(FIRST_LINE + "\n"):
         raise RunError(f"{path}: does not begin with `{FIRST_LINE}`: no file of fix lampion/replicas")
-    head = [line[1:].split() for line in text.split("\n", 20)[:20] if line.startswith("#")]
+    head = [line[1:].split() for line in text.split("\n", _MAX_HEADER)[:_MAX_HEADER] if line.startswith("#")]
     values = {words[0]: words[1:] for words in head if words}
     if values.get("columns") != columns:
         raise RunError(f"{path}: columns {' '.join(values.get('columns', []))}; expected {' '.join(columns)}")
