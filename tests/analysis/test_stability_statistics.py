@@ -200,5 +200,7 @@ def test_energies_of_many_replicas():
     assert 15 <= drift["n_significant"] <= 21
     assert energy_summary([]) is None
     # eV²: that of a line of slope s over T ps is (9 s T)² / 12, plus 1e-6 of the noise
-    truth = np.mean([(9e-3 * slope * 19.98) ** 2 / 12 + 1e-6 for slope in np.linspace(-0.1, 0.3, 21)])
-    assert found["energy_variance_eV2"]["value"] == pytest.approx(truth, rel=0.05)
+    truth = np.median([(9e-3 * slope * 19.98) ** 2 / 12 + 1e-6 for slope in np.linspace(-0.1, 0.3, 21)])
+    variance = found["energy_variance_eV2"]
+    assert variance["value"] == pytest.approx(truth, rel=0.1)
+    assert 0.0 < variance["low"] < truth < variance["high"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import quantile_test, theilslopes
 from scipy.stats import t as student
 
-from lampion.analysis.blocks import LEVEL, Estimate, block_length, half_width
+from lampion.analysis.blocks import LEVEL, Estimate, block_length
 from lampion.analysis.drift import resampled
 from lampion.analysis.stability.records import Series
 
@@ -72,38 +72,31 @@ def _half_interval(time: Array, residual: Array) -> float:
 
 
 def energy_summary(walks: Sequence[Walk]) -> dict[str, Any] | None:
-    """Distribution over replicas, ready for JSON; None without any.
+    """Medians over replicas with their distribution-free 95 % intervals, ready for JSON; None without replicas.
 
-    `drift`: median slope with its distribution-free 95 % interval (order statistics; the whole range for fewer than
-    six replicas), quartiles, extremes, and how many replicas have an interval that excludes zero.
-    `energy_variance_eV2`: mean over replicas with the 95 % Student interval; NaN-free: one replica gives no interval.
+    The ends of the interval are order statistics, which ask nothing of the distribution and are never negative where
+    the values are not; fewer than six replicas have none, and the whole range stands for it.
+    `drift` also has quartiles, the range, and how many replicas have an interval of their own that excludes zero.
     """
     if not walks:
         return None
     slopes = np.array([walk.slope.value for walk in walks])
-    significant = sum(not walk.slope.low <= 0.0 <= walk.slope.high for walk in walks)
-    low, *quartiles, high = (float(x) for x in np.quantile(slopes, (0.0, 0.25, 0.5, 0.75, 1.0)))
-    interval = _median_interval(slopes)
     return {
         "n_replicas": len(walks),
         "drift": {
-            "value": quartiles[1], "low": interval[0], "high": interval[1], "quartiles": [quartiles[0], quartiles[2]],
-            "range": [low, high], "n_significant": significant, "unit": "meV/atom/ps",
+            **_median(slopes),
+            "quartiles": np.quantile(slopes, (0.25, 0.75)).tolist(),
+            "range": [float(slopes.min()), float(slopes.max())],
+            "n_significant": sum(not walk.slope.low <= 0.0 <= walk.slope.high for walk in walks),
+            "unit": "meV/atom/ps",
         },
-        "energy_variance_eV2": _mean(np.array([walk.variance for walk in walks])),
-        "energy_fluctuation_meV_per_atom": _mean(np.array([walk.fluctuation for walk in walks])),
-    }  # fmt: skip
+        "energy_variance_eV2": _median(np.array([walk.variance for walk in walks])),
+        "energy_fluctuation_meV_per_atom": _median(np.array([walk.fluctuation for walk in walks])),
+    }
 
 
-def _median_interval(values: Array) -> tuple[float, float]:
+def _median(values: Array) -> dict[str, float]:
     interval = quantile_test(values, p=0.5).confidence_interval(LEVEL)
-    low, high = float(interval.low), float(interval.high)
-    return (low if np.isfinite(low) else float(values.min())), (high if np.isfinite(high) else float(values.max()))
-
-
-def _mean(values: Array) -> dict[str, float | None]:
-    value = float(values.mean())
-    if len(values) < 2:
-        return {"value": value, "low": None, "high": None}
-    half = float(half_width(values))
-    return {"value": value, "low": value - half, "high": value + half}
+    low = float(interval.low) if np.isfinite(interval.low) else float(values.min())
+    high = float(interval.high) if np.isfinite(interval.high) else float(values.max())
+    return Estimate(float(np.median(values)), low, high).as_dict()

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lampion.analysis.criteria import format_figure
 from lampion.analysis.files import write_atomically
 from lampion.analysis.page import Picture, picture, render
 from lampion.analysis.stability import figures
@@ -25,7 +24,7 @@ DEFINITIONS = {
     "share by cause": "Aalen-Johansen estimate: the causes compete, and their shares and the survivors add up to one.",
     "drift": "Slope of the total energy of a replica (Theil and Sen): median over the replicas that ran to the end, "
     "and the distribution-free interval of that median.",
-    "variance": "Variance of the total energy of a replica over its run, mean over the replicas that ran to the end.",
+    "variance": "Variance of the total energy of a replica over its run: median over the replicas that ran to the end.",
     "p": "Log-rank probability of curves so different if both models failed alike.",
 }
 
@@ -74,26 +73,21 @@ def _row(model: JudgedModel, p: float) -> dict[str, Any]:
         "probability": found["failure_probability"]["text"],
         "median": "–" if median is None else f"{median['value']:.3g} ({median['low']:.3g} to {_end(median['high'])})",
         "mean": _range(found["restricted_mean_time_ps"]),
-        "drift": "–" if found["drift"] is None else _range(found["drift"]),
-        "variance": format_figure(_interval(found["energy_variance_eV2"])),
+        "drift": _range(found["drift"]),
+        "variance": _range(found["energy_variance_eV2"]),
         "causes": ", ".join(f"{n} {cause}" for cause, n in found["causes"].items()) or "–",
         "p": f"{p:.2g}",
     }
 
 
-def _range(figure: Mapping[str, float]) -> str:
+def _range(figure: Mapping[str, float] | None) -> str:
+    if figure is None:
+        return "–"
     return f"{figure['value']:.3g} ({figure['low']:.3g} to {figure['high']:.3g})"
 
 
 def _end(value: float | None) -> str:
     return "beyond the run" if value is None else f"{value:.3g}"
-
-
-def _interval(figure: Mapping[str, float | None] | None) -> dict[str, float] | float | None:
-    if figure is None:
-        return None
-    known = {key: value for key, value in figure.items() if value is not None}
-    return known if len(known) == 3 else known["value"]
 
 
 def _survival_pictures(models: Sequence[JudgedModel]) -> Iterator[Picture]:
