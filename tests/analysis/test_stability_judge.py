@@ -1,6 +1,7 @@
 """A folder of watched replicas judged as a whole: every removal typed, censoring right, damaged files refused."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +98,31 @@ def test_without_kept_frames_the_pair_alone_tells_the_cause(study: Path):
     planted.write_run(study, {r: cut(60, seed=r) for r in range(1, 5)}, rows)
     causes = [row["cause"] for row in judge(study).figures["times"]]
     assert causes == [Cause.CLEAVAGE, Cause.HYDROGEN_ENTRY, Cause.MERGING, Cause.MERGING]
+
+
+def test_the_graph_before_is_that_of_the_kept_frames_before(tmp_path: Path):
+    """A run that begins at step 5000; a hydrogen goes from oxygen to the far carbon early in its frames."""
+    planted.write_run(tmp_path, {1: cut(20), 2: planted.state(100)}, ["1 400 450 bonds 3 4 2.4"])
+    moving = planted.ethanol(60)
+    moving.positions[5:, H_OF_O] = moving.positions[5:, planted.C2] + [-0.8, 0.8, 0.0]
+    planted.write_dump(tmp_path / "kept.1.dump", {1: moving}, first=395)
+    for file, step in (
+        ("record.txt", r"(?m)^\d+(?= )"),
+        ("failed.txt", r"\b400\b|\b450\b"),
+        ("kept.1.dump", r"(?<=TIMESTEP\n)\d+"),
+    ):
+        text = (tmp_path / file).read_text()
+        (tmp_path / file).write_text(re.sub(step, lambda found: str(int(found[0]) + 5000), text))
+    (row, _) = judge(tmp_path).figures["times"]
+    assert (row["cause"], row["time_ps"]) == (Cause.PROTON_TRANSFER, pytest.approx(0.400))
+    assert read_record(tmp_path / "record.txt").replicas[2].time[[0, -1]] == pytest.approx([0.0, 1.98])
+    (scene,) = judge(tmp_path).figures["scenes"]
+    assert [frame["time_ps"] for frame in scene["frames"]] == pytest.approx([0.395, 0.400, 0.454])
+
+
+def test_a_replica_of_which_no_frame_is_whole_has_an_empty_dump(study: Path):
+    (study / "kept.5.dump").write_text("")
+    assert judge(study).causes[4] is Cause.LOST
 
 
 def test_a_hundred_that_hold(tmp_path: Path):

@@ -54,34 +54,36 @@ def judge(folder: Path, definition: Definition = LAMPION, *, dropped: int = 0) -
         RunError: no such folder, a damaged file, or a definition the files cannot answer.
     """
     watched = read_watched(folder)
-    failures = first_failures(watched, definition)
     # A survivor was followed to the last sample of the run; of one time step more or less nobody can tell.
     horizon = watched.record.end
     if horizon <= 0.0:
         raise RunError(f"{watched.record.path}: only one step was recorded; nothing can be said about stability")
+    failures = first_failures(watched, definition)
     times = np.array([min(failure.time, horizon) if failure else horizon for failure in failures.values()])
     causes = tuple(failure.cause if failure else None for failure in failures.values())
-    return Stability(
-        times,
-        causes,
-        {
-            "format": FORMAT,
-            "replicas": len(failures),
-            "dropped": dropped,
-            **_statistics(times, causes, horizon),
-            **_energies(watched, failures),
-            "times": [
-                _row(replica, time, failure) for (replica, failure), time in zip(failures.items(), times, strict=True)
-            ],
-            "conformational_changes": _changes(conformations(watched, definition)),
-            "definition": asdict(definition),
-            "n_atoms": len(watched.record.header.elements),
-            "time_step_ps": watched.record.header.time_step,
-            "sampling_interval_ps": watched.record.interval,
-            "traces": traces(watched.record, failures),
-            "scenes": scenes(watched, failures),
-        },
-    )
+    figures = {
+        "format": FORMAT,
+        "replicas": len(failures),
+        "dropped": dropped,
+        **_statistics(times, causes, horizon),
+        **_energies(watched, failures),
+        "times": [_row(replica, time, failures[replica]) for replica, time in zip(failures, times, strict=True)],
+        "conformational_changes": _changes(conformations(watched, definition)),
+        **_origin(watched, definition),
+        "traces": traces(watched.record, failures),
+        "scenes": scenes(watched, failures),
+    }
+    return Stability(times, causes, figures)
+
+
+def _origin(watched: Watched, definition: Definition) -> dict[str, Any]:
+    """What was judged, and by which thresholds."""
+    return {
+        "definition": asdict(definition),
+        "n_atoms": len(watched.record.header.elements),
+        "time_step_ps": watched.record.header.time_step,
+        "sampling_interval_ps": watched.record.interval,
+    }
 
 
 def _statistics(times: NDArray[np.float64], causes: tuple[Cause | None, ...], horizon: float) -> dict[str, Any]:

@@ -96,19 +96,17 @@ def _frames(path: Path) -> Iterator[tuple[int, list[str], Array]]:
 
 
 def _table(path: Path, number: int, columns: list[str], lines: list[str]) -> Array:
-    words = np.array([line.split() for line in lines], dtype=np.str_) if _regular(lines, columns) else None
-    if words is None:
+    words = [line.split() for line in lines]
+    if any(len(row) != len(columns) for row in words):
         raise RunError(f"{path}: frame {number} has rows of other than {len(columns)} words; the file is damaged there")
     if "element" in columns:
-        words[:, columns.index("element")] = "nan"
+        name = columns.index("element")
+        for row in words:
+            row[name] = "nan"
     try:
-        return words.astype(np.float64)
+        return np.array(words, dtype=np.float64)
     except ValueError as error:
         raise RunError(f"{path}: frame {number} cannot be read ({error}); the file is damaged there") from error
-
-
-def _regular(lines: list[str], columns: list[str]) -> bool:
-    return all(len(line.split()) == len(columns) for line in lines)
 
 
 def _whole_replicas(ids: Array, n_atoms: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
