@@ -1,6 +1,7 @@
 """Energy conservation: how fast the total energy walks away, and how much it shakes."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,9 +63,14 @@ def energy_drift(time: Array, energy: Array) -> Drift:
 
 def _resampled_slopes(residual: Array, weight: Array, length: int) -> Array:
     """Slopes Σ_i weight_i e*_i of series e* made of random blocks of the residual; shape (N_RESAMPLES,)."""
+    return np.array([weight @ series for series in resampled(residual, length)])
+
+
+def resampled(residual: Array, length: int) -> Iterator[Array]:
+    """N_RESAMPLES series as long as the residual, made of random blocks of it; the same ones at every call."""
     rng = np.random.default_rng(SEED)
     n = len(residual)
     n_blocks = math.ceil(n / length)
     windows = np.lib.stride_tricks.sliding_window_view(residual, length)
-    starts = rng.integers(0, len(windows), size=(N_RESAMPLES, n_blocks))
-    return np.array([weight @ windows[chosen].ravel()[:n] for chosen in starts])
+    for chosen in rng.integers(0, len(windows), size=(N_RESAMPLES, n_blocks)):
+        yield windows[chosen].ravel()[:n]
