@@ -1,0 +1,50 @@
+"""`lampion stability`: how often, when and why replicas of a molecule fail under a model."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def stability(
+    config: Annotated[
+        Path | None, typer.Argument(help="YAML file with the keys below; options replace its values")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Model file")] = None,
+    starts: Annotated[Path | None, typer.Option(help="Frames of one molecule to start from")] = None,
+    replicas: Annotated[int | None, typer.Option(help="Molecules drawn from the frames; default 100")] = None,
+    steps: Annotated[int | None, typer.Option(help="Time steps; default 100,000")] = None,
+    ensemble: Annotated[str | None, typer.Option(help="nve or nvt; default nve")] = None,
+    temperature: Annotated[float | None, typer.Option(help="K; default 300 in nve, 500 in nvt")] = None,
+    timestep: Annotated[float | None, typer.Option(help="fs; default 1 in nve, 0.5 in nvt")] = None,
+    criterion: Annotated[str | None, typer.Option(help="What counts as a failure: lampion, gradient, ...")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the draw, the velocities and the bath")] = None,
+    ranks: Annotated[int | None, typer.Option(help="MPI processes")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write")] = Path("stability"),
+    restart: Annotated[str, typer.Option(help="`auto` continues an interrupted run, `never` does not.")] = "never",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on standard output.")] = False,
+) -> None:
+    """Run replicas of a molecule in one lmp and judge them; leaves stability.json and report.html."""
+    from lampion.pipeline.stability import run_stability, summary_lines
+    from lampion.pipeline.stability_config import stability_config
+
+    if restart not in ("auto", "never"):
+        raise typer.BadParameter(f"'{restart}' is not one of auto, never", param_hint="--restart")
+    given = {
+        "model": model,
+        "starts": starts,
+        "replicas": replicas,
+        "steps": steps,
+        "ensemble": ensemble,
+        "temperature": temperature,
+        "timestep": timestep,
+        "criterion": criterion,
+        "seed": seed,
+        "ranks": ranks,
+    }
+    figures = run_stability(stability_config(config, given), out, restart=restart == "auto")
+    lines = (
+        [json.dumps(figures, ensure_ascii=False)] if as_json else [*summary_lines(figures), str(out / "report.html")]
+    )
+    print("\n".join(lines))

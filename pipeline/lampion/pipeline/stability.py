@@ -1,0 +1,163 @@
+"""The stability lab: replicas of a molecule drawn, relaxed, run in one `lmp`, judged; continues where it stopped."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lampion.analysis.stability import PRESETS, judge
+from lampion.analysis.stability.model import JudgedModel
+from lampion.analysis.stability.report import write_stability_report
+from lampion.deploy.modelfile import read_manifest
+from lampion.pipeline import starts, work
+from lampion.pipeline.progress import task
+from lampion.pipeline.records import write_json
+from lampion.pipeline.runner import RECORD
+from lampion.pipeline.shipped import shipped_path
+from lampion.pipeline.stability_config import StabilityConfig
+from lampion.training.errors import ConfigError, DataError
+from lampion.training.files import sha256
+
+#: at both ends of a whole LAMMPS restart file
+_MAGIC = b"LammpS RestartT"
+#: keys without a say in what is run: the verdict is made anew each time
+_JUDGING = {"criterion", "ranks"}
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The files of one stability run."""
+
+    path: Path
+
+    @property
+    def start(self) -> Path:
+        """Molecules as LAMMPS reads them."""
+        return self.path / "start.data"
+
+    @property
+    def plan(self) -> Path:
+        """What was asked for and how many starts were dropped; written after `start`."""
+        return self.path / "plan.json"
+
+    @property
+    def run(self) -> Path:
+        """Working folder of `lmp`."""
+        return self.path / "run"
+
+    @property
+    def newest_restart(self) -> Path | None:
+        """The last restart file that was written to its end."""
+        found = sorted(self.run.glob("run.restart.*"), key=lambda path: path.stat().st_mtime, reverse=True)
+        return next((path for path in found if path.read_bytes()[-64:].count(_MAGIC)), None)
+
+    @property
+    def completed(self) -> bool:
+        """Whether `lmp` came to the end."""
+        record = self.run / RECORD
+        return record.exists() and json.loads(record.read_text()).get("ending", {}).get("kind") == "completed"
+
+
+def run_stability(config: StabilityConfig, out: Path, *, restart: bool) -> dict[str, Any]:
+    """Run what is missing in `out`, judge, write `stability.json` and `report.html`; returns the former's content.
+
+    Args:
+        config: what to run.
+        out: folder; one with an earlier run is refused unless `restart`.
+        restart: continue.
+
+    Raises:
+        ConfigError: the folder holds another run.
+        DataError: starts that cannot be read, or none that relaxes.
+        RunFailedError: `lmp` did not end as it should.
+    """
+    folder = Folder(out)
+    plan = _plan(config)
+    if folder.plan.exists():
+        _require_same(folder, plan, restart)
+    else:
+        _prepare(config, folder, plan)
+    prepared = json.loads(folder.plan.read_text())
+    if not folder.completed:
+        _simulate(config, folder, prepared["elements"])
+    definition = PRESETS[config.criterion]
+    if config.ensemble == "nvt":
+        definition = definition.with_thermostat()
+    figures = judge(folder.run, definition, dropped=prepared["dropped"]).as_dict()
+    write_json(out / "stability.json", figures)
+    write_stability_report([JudgedModel(config.model.stem, figures)], out / "report.html")
+    return figures
+
+
+def _plan(config: StabilityConfig) -> dict[str, Any]:
+    """Everything the trajectories depend on."""
+    for path in (config.model, config.starts):
+        if not path.is_file():
+            raise ConfigError(f"{path}: no such file")
+    settings = config.model_dump(mode="json", exclude=_JUDGING | {"model", "starts"})
+    return settings | {"model": sha256(config.model), "starts": sha256(config.starts)}
+
+
+def _require_same(folder: Folder, plan: dict[str, Any], restart: bool) -> None:
+    if not restart:
+        raise ConfigError(f"{folder.path}: holds an earlier run; continue it with --restart auto, or use another (-o)")
+    earlier = json.loads(folder.plan.read_text())["plan"]
+    changed = [key for key in plan if earlier.get(key) != plan[key]]
+    if changed:
+        raise ConfigError(f"{folder.path}: its run differs in {', '.join(changed)}; use another folder (-o)")
+
+
+def _prepare(config: StabilityConfig, folder: Folder, plan: dict[str, Any]) -> None:
+    """Draw, relax, set in motion, write."""
+    rng = np.random.default_rng(config.seed)
+    molecules = starts.read_molecules(config.starts)
+    n_drawn = min(config.replicas, len(molecules))
+    drawn = [molecules[k] for k in rng.choice(len(molecules), n_drawn, replace=False)]
+    with task("relaxing") as shown:
+        found = starts.relax(
+            drawn,
+            config.model,
+            fmax=config.relax_fmax,
+            steps=config.relax_steps,
+            progress=lambda done, total: shown.update(done, total, "starts"),
+        )
+    if not found.molecules:
+        raise DataError(
+            f"{config.starts}: none of {n_drawn} starts relaxed below {config.relax_fmax} eV/Å in {config.relax_steps} "
+            "steps; the model has no minimum near them"
+        )
+    starts.set_in_motion(found.molecules, config.kelvin, rng)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    elements = starts.write_start(found.molecules, folder.start, read_manifest(config.model).cutoff)
+    write_json(folder.plan, {"plan": plan, "elements": elements, "dropped": found.dropped, "drawn": n_drawn})
+
+
+def _simulate(config: StabilityConfig, folder: Folder, elements: str) -> None:
+    variables: dict[str, str | float] = {
+        "model": str(config.model.resolve()),
+        "data": str(folder.start.resolve()),
+        "elements": elements,
+        "dt": config.femtoseconds,
+        "steps": config.steps,
+    }
+    if config.ensemble == "nvt":
+        variables |= {"T": config.kelvin, "seed": config.seed}
+    if restart := folder.newest_restart:
+        variables["resume"] = str(restart.resolve())
+    script = shipped_path(f"lammps_inputs/stability/{config.ensemble}.in")
+    work.simulate(script, folder.run, variables, ranks=config.ranks, force=True)
+
+
+def summary_lines(figures: dict[str, Any]) -> list[str]:
+    """The verdict in a few lines."""
+    causes = ", ".join(f"{name} {count}" for name, count in figures["causes"].items()) or "none"
+    lines = [
+        f"{figures['failures']} of {figures['replicas']} failed ({figures['dropped']} starts dropped): "
+        f"{figures['failure_probability']['text']}",
+        f"causes: {causes}",
+    ]
+    if figures["drift"]:
+        lines.append(f"drift of the survivors: {json.dumps(figures['drift'])}")
+    return lines

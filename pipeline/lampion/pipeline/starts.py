@@ -1,0 +1,138 @@
+"""Where replicas start: molecules drawn from a data set, relaxed, set in motion and laid out in one box."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase.io
+import ase.units
+import numpy as np
+from ase import Atoms
+from ase.md.velocitydistribution import Stationary, ZeroRotation
+from ase.optimize import BFGS
+
+from lampion.deploy.calculator import LampionCalculator
+from lampion.training.errors import DataError
+from lampion.training.files import atomic_path
+from lampion.training.sources import EXTXYZ, kind_of, read_frames
+
+#: least distance between the centres of two molecules, and between a molecule and its own image beyond the cutoff, Å
+SPACING, MARGIN = 10.0, 4.0
+_PER_PS = 1000.0 * ase.units.fs  # velocities of ASE in Å/ps
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Molecules at rest in their minima, and how many others did not get there."""
+
+    molecules: list[Atoms]
+    dropped: int
+
+
+def read_molecules(path: Path) -> list[Atoms]:
+    """Frames of one molecule without a cell; only elements and positions count.
+
+    Raises:
+        DataError: no such file, nothing in it, or frames of different atoms.
+    """
+    molecules = _xyz(path) if kind_of(path) in EXTXYZ else _labelled(path)
+    if not molecules:
+        raise DataError(f"{path}: holds no frames")
+    first = molecules[0].get_chemical_symbols()
+    for number, atoms in enumerate(molecules):
+        if atoms.get_chemical_symbols() != first:
+            raise DataError(
+                f"{path}: frame {number} is {atoms.symbols}, frame 0 is {molecules[0].symbols}; replicas are of one "
+                "molecule, with its atoms in one order"
+            )
+    return [Atoms(atoms.numbers, atoms.positions) for atoms in molecules]
+
+
+def _xyz(path: Path) -> list[Atoms]:
+    try:
+        return list(ase.io.iread(path, ":"))
+    except (OSError, ValueError, KeyError, IndexError, ase.io.ParseError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
+
+
+def _labelled(path: Path) -> list[Atoms]:
+    frames = read_frames(path)
+    names = np.array(frames.type_names)
+    rows = [frames.atoms_of(number) for number in range(len(frames))]
+    return [Atoms(list(names[frames.types[part]]), frames.positions[part]) for part in rows]
+
+
+def relax(
+    molecules: Sequence[Atoms], model: Path, *, fmax: float, steps: int, progress: Progress | None = None
+) -> Starts:
+    """Relax with BFGS; a molecule whose largest force is still above `fmax` (eV/Å) after `steps` is dropped."""
+    calculator = LampionCalculator(model)
+    relaxed = []
+    for number, molecule in enumerate(molecules):
+        atoms = molecule.copy()
+        atoms.calc = calculator
+        with BFGS(atoms, logfile=None) as search:
+            if search.run(fmax=fmax, steps=steps):
+                relaxed.append(Atoms(atoms.numbers, atoms.positions))
+        if progress:
+            progress(number + 1, len(molecules))
+    return Starts(relaxed, len(molecules) - len(relaxed))
+
+
+def set_in_motion(molecules: Sequence[Atoms], kelvin: float, rng: np.random.Generator) -> None:
+    """Velocities of Maxwell and Boltzmann without their share of momentum and angular momentum.
+
+    Nothing is rescaled: what is left has (3 n - 6) k T / 2 of kinetic energy on average, the temperature asked for.
+    """
+    for atoms in molecules:
+        spread = np.sqrt(atoms.get_masses() * ase.units.kB * kelvin)
+        atoms.set_momenta(rng.normal(size=(len(atoms), 3)) * spread[:, None])
+        Stationary(atoms, preserve_temperature=False)
+        ZeroRotation(atoms, preserve_temperature=False)
+
+
+def write_start(molecules: Sequence[Atoms], path: Path, cutoff: float) -> str:
+    """LAMMPS data file of `fix lampion/replicas`, units metal; returns the elements of its atom types.
+
+    Molecules sit on a cubic grid. None sees its own image: the box is wider than a molecule, the cutoff and a margin.
+
+    Args:
+        molecules: of the same atoms in the same order; replica r is the r-th.
+        path: file to write.
+        cutoff: of the model, Å.
+    """
+    elements = sorted(set(molecules[0].symbols))
+    extent = max(float(np.ptp(atoms.positions, axis=0).max()) for atoms in molecules)
+    side = int(np.ceil(len(molecules) ** (1 / 3)))
+    spacing = max(SPACING, extent + 2.0, (extent + cutoff + MARGIN) / side)
+    box = f"0 {side * spacing:.10g}"
+    masses = {atom.symbol: atom.mass for atom in molecules[0]}
+    lines = [f"{len(molecules)} replicas of {molecules[0].symbols}", ""]
+    lines += [f"{sum(map(len, molecules))} atoms", f"{len(elements)} atom types", ""]
+    lines += [f"{box} {axis}lo {axis}hi" for axis in "xyz"]
+    lines += ["", "Masses", "", *(f"{k} {masses[name]:.10g}  # {name}" for k, name in enumerate(elements, 1))]
+    atoms, velocities = _tables(molecules, elements, side, spacing)
+    with atomic_path(path) as temporary:
+        temporary.write_text(
+            "\n".join([*lines, "", "Atoms # molecular", "", *atoms, "", "Velocities", "", *velocities, ""])
+        )
+    return " ".join(elements)
+
+
+def _tables(molecules: Sequence[Atoms], elements: list[str], side: int, spacing: float) -> tuple[list[str], list[str]]:
+    """Rows of the sections Atoms and Velocities."""
+    atoms: list[str] = []
+    velocities: list[str] = []
+    for replica, molecule in enumerate(molecules):
+        cell = np.array(np.unravel_index(replica, (side, side, side)))
+        middle = 0.5 * (molecule.positions.max(axis=0) + molecule.positions.min(axis=0))
+        positions = molecule.positions - middle + (cell + 0.5) * spacing
+        for symbol, (x, y, z), (u, v, w) in zip(
+            molecule.symbols, positions, molecule.get_velocities() * _PER_PS, strict=True
+        ):
+            number = len(atoms) + 1
+            atoms.append(f"{number} {replica + 1} {elements.index(symbol) + 1} {x:.15g} {y:.15g} {z:.15g}")
+            velocities.append(f"{number} {u:.15g} {v:.15g} {w:.15g}")
+    return atoms, velocities

@@ -1,0 +1,145 @@
+"""`lampion stability` on water molecules with a strong and a weak bond."""
+
+import json
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from ase import Atoms, units
+from ase.build import molecule
+from torch import Tensor, nn
+
+import lj
+from lampion.pipeline import starts
+from lampion.pipeline.stability import Folder
+from lampion.training.errors import DataError
+
+WATER = molecule("H2O")
+OPTIONS = ("--replicas", 6, "--steps", 400, "--seed", 3)
+
+
+class Water(nn.Module):
+    """Morse bonds between O and H, a soft repulsion between the hydrogens; energies in eV, distances in Å."""
+
+    def __init__(self, depth: float) -> None:
+        super().__init__()
+        self.depth = depth
+
+    def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
+        i, j = edge_index[0], edge_index[1]
+        r = torch.linalg.vector_norm(edge_vectors, dim=-1)
+        well = 1.0 - torch.exp(-2.2 * (r - 0.97))
+        pair = torch.where(types[i] == types[j], 4.0 * torch.exp(-2.0 * r), self.depth * (well * well - 1.0))
+        return torch.zeros(types.shape[0], dtype=pair.dtype).index_add(0, i, 0.5 * pair)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Frames of water a little out of shape, a model that holds and one that does not."""
+    folder = tmp_path_factory.mktemp("stability")
+    frames = []
+    for seed in range(8):
+        frames.append(WATER.copy())
+        frames[-1].rattle(0.05, seed=seed)
+    ase.io.write(folder / "water.xyz", frames)
+    for name, depth in (("strong", 4.5), ("weak", 0.3)):
+        lj.write_model(Water(depth), folder / f"{name}.pt", ("H", "O"), cutoff=6.0)
+    return folder
+
+
+def test_strong_bonds_hold_and_weak_ones_lose_hydrogen(folder, tmp_path, lampion):
+    common = ("--starts", folder / "water.xyz", *OPTIONS, "--json")
+    strong = lampion("stability", "--model", folder / "strong.pt", *common, "-o", tmp_path / "strong")
+    assert strong.code == 0, strong.err
+    figures = json.loads(strong.out.splitlines()[-1])
+    assert (figures["replicas"], figures["dropped"], figures["failures"]) == (6, 0, 0)
+    assert figures["failure_probability"]["low"] == 0.0
+    assert 0.3 < figures["failure_probability"]["high"] < 0.6  # 1 - 0.025^(1/6) = 0.459
+    assert figures["median_time_ps"] is None
+    weak = lampion("stability", "--model", folder / "weak.pt", *common, "--temperature", 6000, "-o", tmp_path / "weak")
+    assert weak.code == 0, weak.err
+    figures = json.loads(weak.out.splitlines()[-1])
+    assert figures["failures"] == 6
+    assert figures["causes"].keys() <= {"hydrogen loss", "heavy-atom cleavage", "explosion", "merging"}
+    assert "hydrogen loss" in figures["causes"]
+    for run in ("strong", "weak"):
+        assert (tmp_path / run / "report.html").stat().st_size > 10_000
+
+
+def test_a_finished_run_is_judged_again_without_running_and_another_is_refused(folder, tmp_path, lampion):
+    given = ("--starts", folder / "water.xyz", "--replicas", 2, "--steps", 100, "-o", tmp_path / "run")
+    first = lampion("stability", "--model", folder / "strong.pt", *given)
+    assert first.code == 0, first.err
+    assert first.out.splitlines()[-1] == str(tmp_path / "run/report.html")
+    log = (tmp_path / "run/run/log.lammps").stat().st_mtime_ns
+    again = lampion("stability", "--model", folder / "strong.pt", *given)
+    assert again.code == 2
+    assert "holds an earlier run; continue it with --restart auto" in again.err
+    assert lampion("stability", "--model", folder / "strong.pt", *given, "--restart", "auto").code == 0
+    assert (tmp_path / "run/run/log.lammps").stat().st_mtime_ns == log
+    other = lampion("stability", "--model", folder / "weak.pt", *given, "--restart", "auto")
+    assert other.code == 2
+    assert "its run differs in model" in other.err
+
+
+def test_keys_of_the_file_and_what_is_wrong_with_them(folder, tmp_path, lampion):
+    config = tmp_path / "stability.yaml"
+    config.write_text(f"model: {folder / 'strong.pt'}\nstarts: {folder / 'water.xyz'}\nreplica: 3\n")
+    for arguments, message in (
+        ((config,), "replica: Extra inputs are not permitted"),
+        (("--model", folder / "strong.pt"), "starts: Field required; give it as --starts"),
+        (("--model", "no.pt", "--starts", folder / "water.xyz"), "no.pt: no such file"),
+        (
+            ("--model", folder / "strong.pt", "--starts", folder / "water.xyz", "--criterion", "none"),
+            "criterion: 'none' is not one of lampion, ",
+        ),
+    ):
+        outcome = lampion("stability", *arguments, "-o", tmp_path / "out")
+        assert (outcome.code, message in outcome.err) == (2, True), outcome.err
+        assert not (tmp_path / "out").exists()
+
+
+def test_frames_of_different_molecules_are_refused(tmp_path):
+    ase.io.write(tmp_path / "mixed.xyz", [molecule("H2O"), molecule("CH4")])
+    with pytest.raises(DataError, match=r"mixed\.xyz: frame 1 is CH4, frame 0 is OH2"):
+        starts.read_molecules(tmp_path / "mixed.xyz")
+
+
+def test_starts_that_do_not_relax_are_dropped_and_counted(folder):
+    apart = Atoms(WATER.numbers, WATER.positions * 1.3)
+    found = starts.relax([WATER.copy(), apart], folder / "strong.pt", fmax=0.05, steps=100)
+    assert (len(found.molecules), found.dropped) == (2, 0)
+    assert found.molecules[0].get_distance(0, 1) == pytest.approx(found.molecules[1].get_distance(0, 1), abs=2e-3)
+    assert starts.relax([apart], folder / "strong.pt", fmax=0.05, steps=2).dropped == 1
+
+
+def test_molecules_start_without_momentum_apart_and_as_they_were(tmp_path):
+    molecules = [WATER.copy() for _ in range(5)]
+    starts.set_in_motion(molecules, 300.0, np.random.default_rng(1))
+    elements = starts.write_start(molecules, tmp_path / "start.data", cutoff=6.0)
+    assert elements == "H O"
+    read = ase.io.read(tmp_path / "start.data", format="lammps-data", units="metal", atom_style="molecular")
+    assert read.cell[0, 0] >= 2 * starts.SPACING
+    for number, atoms in enumerate(molecules):
+        replica = read[3 * number : 3 * number + 3]
+        np.testing.assert_allclose(replica.get_momenta().sum(0), 0, atol=1e-8)
+        np.testing.assert_allclose(replica.get_angular_momentum(), 0, atol=1e-6)
+        assert replica.get_kinetic_energy() == pytest.approx(atoms.get_kinetic_energy(), rel=1e-3)
+        np.testing.assert_allclose(replica.get_all_distances(), atoms.get_all_distances(), atol=1e-10)
+
+
+def test_velocities_have_the_temperature_of_what_can_move():
+    molecules = [WATER.copy() for _ in range(2000)]
+    starts.set_in_motion(molecules, 300.0, np.random.default_rng(1))
+    kinetic = np.mean([atoms.get_kinetic_energy() for atoms in molecules])
+    assert kinetic == pytest.approx((3 * 3 - 6) / 2 * units.kB * 300.0, rel=0.05)  # standard error 1.8 %
+
+
+def test_a_restart_file_that_was_not_finished_is_passed_over(tmp_path):
+    run = Folder(tmp_path).run
+    run.mkdir()
+    assert Folder(tmp_path).newest_restart is None
+    (run / "run.restart.1").write_bytes(b"LammpS RestartT" + bytes(1000) + b"LammpS RestartT\0")
+    (run / "run.restart.2").write_bytes(b"LammpS RestartT" + bytes(1000))
+    assert Folder(tmp_path).newest_restart == run / "run.restart.1"
