@@ -12,7 +12,7 @@ from pathlib import Path
 
 # What may stand between "Per MPI rank memory" and the thermo columns, or instead of them in styles multi and yaml.
 _NOT_A_HEADER = re.compile(r"-+ Step|---|keywords:|WARNING|ERROR|For more information")
-_VARYING_FIXES = "deposit|pour|evaporate|gcmc|append/atoms|bond/react|charge/regulation"
+_VARYING_FIXES = "deposit|pour|evaporate|gcmc|append/atoms|bond/react|charge/regulation|lampion/replicas"
 
 
 @dataclass
