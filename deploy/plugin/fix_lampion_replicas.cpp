@@ -90,6 +90,9 @@ void FixLampionReplicas::require_box()
 void FixLampionReplicas::require_invisible()
 {
   if (impl->roster.n_replicas == 1) return;
+  for (const auto *style : {"^qeq/", "^acks2/", "^qtpie/"})
+    if (!modify->get_fix_by_style(style).empty() && comm->me == 0)
+      error->warning(FLERR, "Lampion: charges are equilibrated over all replicas, which feel each other through them");
   if (force->kspace)
     error->all(FLERR, "A kspace_style lets replicas feel each other; choose a potential of finite range");
   for (int k = 0; k < neighbor->nex_mol; k++)

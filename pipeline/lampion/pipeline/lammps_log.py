@@ -259,6 +259,7 @@ _HANDLERS: tuple[tuple[re.Pattern[str], Callable[[LogScan, re.Match[str]], None]
         (r"^(?:WARNING|ERROR): Lost atoms: original (\d+) current (\d+)", _lost),
         (r"^(?:ERROR: )?(Fix halt condition .*)", _halt),
         (r"^WARNING: (Wall time limit reached)", _halt),
+        (r"^Lampion: (all \d+ replicas have failed.*)", _halt),
         (r"^ERROR(?: on proc \d+)?: (.*?)(?:\s*\(\S+:\d+\))?$", _error),
         (r"^Last (?:input line|command): (.*)", _error_command),
         (r".*EXIT STRING: .*\(signal (\d+)\)", _signal),
