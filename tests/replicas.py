@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 
 from stock_lmp import Array

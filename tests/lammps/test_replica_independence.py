@@ -15,7 +15,7 @@ from lampion.deploy.modelfile import Manifest, save_model
 from lampion.training.build import build_model
 from lampion.training.model_config import ModelConfig
 from lampion.training.statistics import DataStatistics
-from replicas import INVISIBLE, Replicas, failures, script
+from replicas import Replicas, failures, script
 from stock_lmp import Array, Finished
 
 Lmp = Callable[..., Finished]
@@ -38,8 +38,9 @@ class Glued(torch.nn.Module):
         rest = self.radius[types[edge_index[0]]] + self.radius[types[edge_index[1]]]
         well = torch.exp(-2.0 * (r - rest))
         fade = torch.square(torch.clamp(1 - torch.square(r / 4.0), min=0.0))
-        glue = torch.zeros(types.shape[0], dtype=r.dtype).index_add(0, edge_index[0], 0.1 * fade * (well * well - 2 * well))
-        return self.potential(types, edge_index, edge_vectors) + glue
+        glue = 0.1 * fade * (well * well - 2 * well)
+        energies = self.potential(types, edge_index, edge_vectors)
+        return energies.index_add(0, edge_index[0], glue)
 
 
 @pytest.fixture(scope="module")
