@@ -193,8 +193,8 @@ void FixLampionReplicas::look()
     if (impl->alive(replica)) look_at(replica);
   }
   if (impl->records(step)) write_rows();
-  if (impl->keeps(step)) impl->last_frames.add(impl->frame);
   take_out_failed();
+  if (impl->keeps(step)) impl->last_frames.add(impl->frame);
   ask_for_energies();
 }
 

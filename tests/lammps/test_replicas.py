@@ -1,15 +1,19 @@
 """fix lampion/replicas against failures that were planted, at steps that are known beforehand."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import MDAnalysis
 import numpy as np
 import pytest
 import torch
 from ase import units
+from ase.data import chemical_symbols, covalent_radii
 from ase.io import read
 from torch import Tensor
 
+from lampion.analysis.fragments import BOND_FACTOR
 from lampion.deploy.modelfile import Manifest, save_model
 from replicas import Replicas, failures, header, rows, script
 from stock_lmp import Finished
@@ -297,3 +301,31 @@ def assert_same(one: Path, other: Path) -> None:
             assert float(mine) == pytest.approx(float(theirs), rel=1e-6, abs=1e-9)
         except ValueError:
             assert mine == theirs
+
+
+@pytest.mark.filterwarnings("ignore:No mass column found")
+def test_kept_frames_are_the_last_ones(lmp: Lmp, tmp_path: Path) -> None:
+    """One free atom leaves, so its places are known; as ASE and MDAnalysis read them."""
+    box, expected = planted()
+    box.write(tmp_path)
+    lmp(script(FREE, FORCES + WATCH.format(""), "run 40", boundary="f f f"))
+    detected = expected[2][1]
+    steps = [*range((detected - 1) // 2 * 2 - 4, detected, 2), detected]
+    path = tmp_path / "frames.2.dump"
+    assert [int(line) for line in re.findall(r"TIMESTEP\n(\d+)", path.read_text())] == steps
+    frames = read(path, index=":", format="lammps-dump-text")
+    universe = MDAnalysis.Universe(str(path), topology_format="LAMMPSDUMP", format="LAMMPSDUMP", dt=1.0)
+    for step, frame, snapshot in zip(steps, frames, universe.trajectory, strict=True):
+        places = box.positions[1] + step * DT * box.velocities[1]
+        assert frame.get_chemical_symbols() == ["O", "H", "H"]
+        np.testing.assert_allclose(frame.positions, places, atol=1e-9)
+        np.testing.assert_allclose(snapshot.positions, places, atol=1e-5)
+
+
+def test_radii_are_those_of_the_analysis() -> None:
+    """The plugin's table against ASE's, which the analysis of trajectories uses; one definition of a bond."""
+    plugin = Path(__file__).parents[2] / "deploy" / "plugin"
+    table = re.findall(r'\{"(\w+)", ([\d.]+)\}', (plugin / "covalent_radii.cpp").read_text())
+    assert [name for name, _ in table] == chemical_symbols[1:97]
+    np.testing.assert_array_equal([float(radius) for _, radius in table], covalent_radii[1:97])
+    assert f"double BOND_FACTOR = {BOND_FACTOR};" in (plugin / "replica_bonds.h").read_text()
