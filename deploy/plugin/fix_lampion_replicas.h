@@ -30,6 +30,9 @@ class FixLampionReplicas : public Fix {
   double compute_scalar() override;
   double compute_vector(int) override;
   double memory_usage() override;
+  // Its name in the base class depends on LAMMPS's integer sizes, and where they are others the plugin must still load, to
+  // say so.
+  void set_molecule(int, tagint, int, double *, double *, double *) override {}
 
  private:
   struct Impl;    // settings, state and files: no STL type in this header
@@ -39,6 +42,7 @@ class FixLampionReplicas : public Fix {
   void require_box();
   void require_invisible();
   void begin();
+  void resume();
   void open_files();
   int replica_of(int) const;
   void look();

@@ -38,7 +38,7 @@ class Glued(torch.nn.Module):
         rest = self.radius[types[edge_index[0]]] + self.radius[types[edge_index[1]]]
         well = torch.exp(-2.0 * (r - rest))
         fade = torch.square(torch.clamp(1 - torch.square(r / 4.0), min=0.0))
-        glue = 0.1 * fade * (well * well - 2 * well)
+        glue = fade * (well * well - 2 * well)
         energies = self.potential(types, edge_index, edge_vectors)
         return energies.index_add(0, edge_index[0], glue)
 
@@ -55,7 +55,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def molecules(places: Array, kelvin: float = 20.0) -> Replicas:
+def molecules(places: Array, kelvin: float = 5.0) -> Replicas:
     """Nine atoms of ethanol in these `places` (9, 3), four times, each on its own way."""
     rng = np.random.default_rng(1)
     ethanol = ase.build.molecule("CH3CH2OH")

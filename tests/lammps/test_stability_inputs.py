@@ -103,6 +103,6 @@ def test_reference_ethanol_raises_no_alarm(start: Path, charges: str) -> None:
     found = rows(start / "run" / "record.txt")
     assert len(found) == 20 * 101
     energy = np.array([float(row["pe"]) + float(row["ke"]) for row in found]).reshape(101, 20)
-    assert (np.ptp(energy, axis=0).max() < 1.0) is (charges == "no")  # kcal/mol
+    assert bool(np.ptp(energy, axis=0).max() < 1.0) is (charges == "no")  # kcal/mol
     assert np.ptp(energy.sum(axis=1)) / 20 < 0.1
     assert np.mean([float(row["temperature"]) for row in found]) > 100
