@@ -30,8 +30,8 @@ class FixLampionReplicas : public Fix {
   double compute_scalar() override;
   double compute_vector(int) override;
   double memory_usage() override;
-  // Its name in the base class depends on LAMMPS's integer sizes, and where they are others the plugin must still load, to
-  // say so.
+  // Its symbol in the base class depends on LAMMPS's integer sizes, and where they are others the plugin must still load,
+  // to say so.
   void set_molecule(int, tagint, int, double *, double *, double *) override {}
 
  private:

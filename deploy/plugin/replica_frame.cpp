@@ -17,6 +17,14 @@ namespace {
 
 constexpr int WIDTH = 11;    // id, x, v, f, energy
 
+// In an orthogonal box. Domain::unmap has a symbol that depends on LAMMPS's integer sizes, and where they are others the
+// plugin must still load, to say so.
+void unwrap(const Domain &domain, const double *x, imageint image, double *unwrapped)
+{
+  const imageint boxes[3] = {image & IMGMASK, image >> IMGBITS & IMGMASK, image >> IMG2BITS};
+  for (int a = 0; a < 3; a++) unwrapped[a] = x[a] + static_cast<double>(boxes[a] - IMGMAX) * domain.prd[a];
+}
+
 std::vector<double> owned_rows(LAMMPS *lmp, bool with_energies, const double *energies)
 {
   const auto *atom = lmp->atom;
@@ -24,7 +32,7 @@ std::vector<double> owned_rows(LAMMPS *lmp, bool with_energies, const double *en
   for (int i = 0; i < atom->nlocal; i++) {
     double *const row = &rows[static_cast<size_t>(i) * WIDTH];
     row[0] = static_cast<double>(atom->tag[i]);
-    lmp->domain->unmap(atom->x[i], atom->image[i], row + 1);
+    unwrap(*lmp->domain, atom->x[i], atom->image[i], row + 1);
     std::copy_n(atom->v[i], 3, row + 4);
     std::copy_n(atom->f[i], 3, row + 7);
     row[10] = with_energies ? energies[i] : 0.0;

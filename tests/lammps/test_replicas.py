@@ -305,10 +305,11 @@ def assert_same(one: Path, other: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:No mass column found")
 def test_kept_frames_are_the_last_ones(lmp: Lmp, tmp_path: Path) -> None:
-    """One free atom leaves, so its places are known; as ASE and MDAnalysis read them."""
+    """A free atom leaves a molecule that flies through the walls, so places are known; read by ASE and MDAnalysis."""
     box, expected = planted()
+    box.velocities[1] += [-4200.0, -2100.0, 2100.0]
     box.write(tmp_path)
-    lmp(script(FREE, FORCES + WATCH.format(""), "run 40", boundary="f f f"))
+    lmp(script(FREE, FORCES + WATCH.format(""), "run 40"))
     detected = expected[2][1]
     steps = [*range((detected - 1) // 2 * 2 - 4, detected, 2), detected]
     path = tmp_path / "frames.2.dump"
@@ -319,7 +320,7 @@ def test_kept_frames_are_the_last_ones(lmp: Lmp, tmp_path: Path) -> None:
         places = box.positions[1] + step * DT * box.velocities[1]
         assert frame.get_chemical_symbols() == ["O", "H", "H"]
         np.testing.assert_allclose(frame.positions, places, atol=1e-9)
-        np.testing.assert_allclose(snapshot.positions, places, atol=1e-5)
+        np.testing.assert_allclose(snapshot.positions, places, atol=1e-4)
 
 
 def test_radii_are_those_of_the_analysis() -> None:
