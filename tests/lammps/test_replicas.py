@@ -226,7 +226,9 @@ class Hole(torch.nn.Module):
 def test_only_the_replica_without_numbers_is_taken_out(
     lmp: Lmp, tmp_path: Path, ranks: int, gradient_only: bool
 ) -> None:
+    """One from the start, one later; the other two go on."""
     box = at_rest(4)
+    box.positions[1, 2] = box.positions[1, 1] + [0.3, 0, 0]
     line = box.positions[2, 2] - box.positions[2, 1]
     box.velocities[2, 1] = 150.0 * line / np.linalg.norm(line)
     box.velocities[3, :, 1] = 5.0
@@ -237,10 +239,13 @@ def test_only_the_replica_without_numbers_is_taken_out(
     thermo = lmp(script(pair, WATCH.format(""), "run 20"), ranks).thermo()
     step = first(lambda t: np.linalg.norm(line) - 150.0 * t <= 0.5)
     found = failures(tmp_path / "failed.txt")
-    assert [(replica, *entry[:3]) for replica, entry in found.items()] == [(3, step, step, "nonfinite")]
-    assert thermo["Atoms"][-1] == 9
-    assert thermo["f_watch[1]"][-1] == 1
-    assert np.isfinite(thermo["PotEng"]).all()
+    assert [(replica, *entry[:3]) for replica, entry in found.items()] == [
+        (2, 0, 0, "nonfinite"),
+        (3, step, step, "nonfinite"),
+    ]
+    assert thermo["Atoms"][-1] == 6
+    assert thermo["f_watch[1]"][-1] == 2
+    assert np.isfinite(thermo["PotEng"][1:]).all()
     last = read(tmp_path / "frames.3.dump", index=-1, format="lammps-dump-text")
     assert np.isfinite(last.positions).all()
     row = rows(tmp_path / "record.txt")[-1]
