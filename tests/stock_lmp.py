@@ -47,7 +47,8 @@ class Finished:
         lines = self.output.splitlines()
         start = max(k for k, line in enumerate(lines) if line.split()[:1] == ["Step"])
         end = next(k for k in range(start, len(lines)) if lines[k].startswith("Loop time"))
-        rows = np.array([[float(word) for word in line.split()] for line in lines[start + 1 : end]])
+        table = [line for line in lines[start + 1 : end] if not line.startswith("Lampion:")]
+        rows = np.array([[float(word) for word in line.split()] for line in table])
         return dict(zip(lines[start].split(), rows.T, strict=True))
 
     def atoms(self) -> dict[str, Array]:

@@ -2,6 +2,7 @@
 // Loaded at every start of lmp: says which styles exist, and nothing else.
 
 #include "compute_lampion_deviation.h"
+#include "fix_lampion_replicas.h"
 #include "pair_lampion.h"
 
 #include "error.h"
@@ -51,6 +52,11 @@ static void *compute_lampion_deviation_creator(void *instance, int narg, char **
   return new ComputeLampionDeviation(compiled_for(instance), narg, arg);
 }
 
+static void *fix_lampion_replicas_creator(void *instance, int narg, char **arg)
+{
+  return new FixLampionReplicas(compiled_for(instance), narg, arg);
+}
+
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
 {
   const auto register_plugin = reinterpret_cast<lammpsplugin_regfunc>(regfunc);
@@ -69,5 +75,11 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
   plugin.name = "lampion/deviation";
   plugin.info = "Disagreement of a committee of Lampion models";
   plugin.creator.v2 = compute_lampion_deviation_creator;
+  register_plugin(&plugin, lmp);
+
+  plugin.style = "fix";
+  plugin.name = "lampion/replicas";
+  plugin.info = "Watch over replicas of a molecule";
+  plugin.creator.v2 = fix_lampion_replicas_creator;
   register_plugin(&plugin, lmp);
 }

@@ -68,6 +68,7 @@ class PairLampion : public Pair {
   void build_graph(lampion::Potential &, const int *, lampion::ShortPairs &);
   bool wants_moments() const;
   void learn_owners();
+  bool is_watched() const;
   void stop_at_short_pairs();
   void run_model(lampion::Potential &, bool);
   void add_energies(const double *);

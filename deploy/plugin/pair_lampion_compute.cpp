@@ -9,6 +9,7 @@
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
+#include "modify.h"
 #include "neigh_list.h"
 #include "update.h"
 
@@ -71,7 +72,7 @@ void PairLampion::run_model(lampion::Potential &potential, bool with_moments)
   std::vector<lampion::Suspect> suspects;
   try {
     result = by_layers ? potential.model->evaluate_by_layers(view, impl->exchange) : potential.model->evaluate(view);
-    if (!lampion::is_finite(graph, result)) {
+    if (!lampion::is_finite(graph, result) && !is_watched()) {
       trouble = fmt::format("The model returned an energy or a gradient that is no finite number at step {}; look for "
                             "atoms that came too close, at the time step, and at the last frames", update->ntimestep);
       suspects = lampion::atoms_not_finite(graph, result, atom, potential.units.length);
@@ -83,6 +84,12 @@ void PairLampion::run_model(lampion::Potential &potential, bool with_moments)
   lampion::stop_if_any(lmp, trouble, suspects);
   potential.step = update->ntimestep;
   potential.evaluations++;
+}
+
+// fix lampion/replicas takes out the replica that lost its numbers, and the others go on
+bool PairLampion::is_watched() const
+{
+  return update->whichflag == 1 && !modify->get_fix_by_style("^lampion/replicas$").empty();
 }
 
 void PairLampion::stop_at_short_pairs()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 # What may stand between "Per MPI rank memory" and the thermo columns, or instead of them in styles multi and yaml.
 _NOT_A_HEADER = re.compile(r"-+ Step|---|keywords:|WARNING|ERROR|For more information")
-_VARYING_FIXES = "deposit|pour|evaporate|gcmc|append/atoms|bond/react|charge/regulation"
+_VARYING_FIXES = "deposit|pour|evaporate|gcmc|append/atoms|bond/react|charge/regulation|lampion/replicas"
 
 
 @dataclass
@@ -259,6 +259,7 @@ _HANDLERS: tuple[tuple[re.Pattern[str], Callable[[LogScan, re.Match[str]], None]
         (r"^(?:WARNING|ERROR): Lost atoms: original (\d+) current (\d+)", _lost),
         (r"^(?:ERROR: )?(Fix halt condition .*)", _halt),
         (r"^WARNING: (Wall time limit reached)", _halt),
+        (r"^Lampion: (all \d+ replicas have failed.*)", _halt),
         (r"^ERROR(?: on proc \d+)?: (.*?)(?:\s*\(\S+:\d+\))?$", _error),
         (r"^Last (?:input line|command): (.*)", _error_command),
         (r".*EXIT STRING: .*\(signal (\d+)\)", _signal),
