@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
         frames.append(WATER.copy())
         frames[-1].rattle(0.05, seed=seed)
     ase.io.write(folder / "water.xyz", frames)
-    for name, depth in (("strong", 4.5), ("weak", 0.3)):
+    for name, depth in (("strong", 4.5), ("weak", 0.1)):
         lj.write_model(Water(depth), folder / f"{name}.pt", ("H", "O"), cutoff=6.0)
     return folder
 
@@ -60,9 +60,8 @@ def test_strong_bonds_hold_and_weak_ones_lose_hydrogen(folder, tmp_path, lampion
     weak = lampion("stability", "--model", folder / "weak.pt", *common, "--temperature", 6000, "-o", tmp_path / "weak")
     assert weak.code == 0, weak.err
     figures = json.loads(weak.out.splitlines()[-1])
-    assert figures["failures"] == 6
-    assert figures["causes"].keys() <= {"hydrogen loss", "heavy-atom cleavage", "explosion", "merging"}
-    assert "hydrogen loss" in figures["causes"]
+    assert figures["failures"] >= 2
+    assert figures["causes"] == {"hydrogen loss": figures["failures"]}
     for run in ("strong", "weak"):
         assert (tmp_path / run / "report.html").stat().st_size > 10_000
 

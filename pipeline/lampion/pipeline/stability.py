@@ -53,11 +53,15 @@ class Folder:
         found = sorted(self.run.glob("run.restart.*"), key=lambda path: path.stat().st_mtime, reverse=True)
         return next((path for path in found if path.read_bytes()[-64:].count(_MAGIC)), None)
 
-    @property
-    def completed(self) -> bool:
-        """Whether `lmp` came to the end."""
+    def finished(self, steps: int) -> bool:
+        """Whether `lmp` came to the last step, or to the failure of the last replica.
+
+        Energies that are no numbers, in the sum over all replicas, are the affair of the one that is taken out.
+        """
         record = self.run / RECORD
-        return record.exists() and json.loads(record.read_text()).get("ending", {}).get("kind") == "completed"
+        ending = json.loads(record.read_text()).get("ending", {}) if record.exists() else {}
+        to_the_end = ending.get("kind") in ("complete", "nan") and ending["last_step"] == steps
+        return to_the_end or "replicas have failed" in ending.get("reason", "")
 
 
 def run_stability(config: StabilityConfig, out: Path, *, restart: bool) -> dict[str, Any]:
@@ -80,7 +84,7 @@ def run_stability(config: StabilityConfig, out: Path, *, restart: bool) -> dict[
     else:
         _prepare(config, folder, plan)
     prepared = json.loads(folder.plan.read_text())
-    if not folder.completed:
+    if not folder.finished(config.steps):
         _simulate(config, folder, prepared["elements"])
     definition = PRESETS[config.criterion]
     if config.ensemble == "nvt":
@@ -147,7 +151,9 @@ def _simulate(config: StabilityConfig, folder: Folder, elements: str) -> None:
     if restart := folder.newest_restart:
         variables["resume"] = str(restart.resolve())
     script = shipped_path(f"lammps_inputs/stability/{config.ensemble}.in")
-    work.simulate(script, folder.run, variables, ranks=config.ranks, force=True)
+    result = work.run_shown(script, folder.run, variables, ranks=config.ranks, force=True)
+    if not folder.finished(config.steps):
+        raise work.failed(result)
 
 
 def summary_lines(figures: dict[str, Any]) -> list[str]:

@@ -30,22 +30,34 @@ def simulate(
         KeyboardInterrupt: the run completed after the user had asked to stop.
         RunError: see `runner.run_lammps`.
     """
+    result = run_shown(script, folder, variables, ranks=ranks, threads=threads, force=force)
+    if not result.ending.ok:
+        raise failed(result)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return result
+
+
+def run_shown(
+    script: Path, folder: Path, variables: Variables, *, ranks: int = 1, threads: int = 1, force: bool = False
+) -> RunResult:
+    """Run `lmp` on an input with progress, however it ends."""
     with task(f"lmp {script.name}") as shown:
 
         def progress(step: int, last: int | None) -> None:
             if last:
                 shown.update(step, last, "steps")
 
-        result = run_lammps(
+        return run_lammps(
             script, folder=folder, variables=variables, ranks=ranks, threads=threads, progress=progress, force=force
         )
-    if not result.ending.ok:
-        ending = result.ending
-        where = "" if ending.last_step is None else f" at step {ending.last_step}"
-        raise RunFailedError(f"{folder}: {ending.kind}{where}: {ending.reason}", ending.exit_code)
-    if result.interrupted:
-        raise KeyboardInterrupt
-    return result
+
+
+def failed(result: RunResult) -> RunFailedError:
+    """What to tell of a run that did not end as it should."""
+    ending = result.ending
+    where = "" if ending.last_step is None else f" at step {ending.last_step}"
+    return RunFailedError(f"{result.folder}: {ending.kind}{where}: {ending.reason}", ending.exit_code)
 
 
 def the_dump(folder: Path) -> Path:
