@@ -6,7 +6,7 @@ All work that scales with the number of edges is in `EdgeSum`: a fused kernel ca
 import torch
 from torch import Tensor, nn
 
-from lampion.training.edges import read_senders, sum_products
+from lampion.training.edges import read_senders, sum_into_receivers, sum_products
 
 
 class EdgeSum(nn.Module):
@@ -47,10 +47,14 @@ class EdgeSum(nn.Module):
         weights = radial.view(-1, self.l_max + 1, self.l_sender + 1, self.n_channels)
         sums: list[Tensor] = []
         for l1 in range(self.l_max + 1):
-            weighted: list[Tensor] = []
+            parts: list[Tensor] = []
             for l2 in range(self.l_sender + 1):
-                weighted.append(weights[:, l1, l2].unsqueeze(1) * sender.narrow(1, l2 * l2, 2 * l2 + 1))
-            harmonic = harmonics.narrow(1, l1 * l1, 2 * l1 + 1)
-            sums.append(sum_products(harmonic, torch.cat(weighted, dim=1).flatten(1), edge_index, n_centers))
+                parts.append(weights[:, l1, l2].unsqueeze(1) * sender.narrow(1, l2 * l2, 2 * l2 + 1))
+            weighted = torch.cat(parts, dim=1).flatten(1)
+            if l1 == 0:  # Y_00 = 1
+                sums.append(sum_into_receivers(weighted, edge_index, n_centers).unsqueeze(1))
+            else:
+                harmonic = harmonics.narrow(1, l1 * l1, 2 * l1 + 1)
+                sums.append(sum_products(harmonic, weighted, edge_index, n_centers))
         n_components = harmonics.shape[1] * sender.shape[1]  # spelled out, since a rank may have no atoms
         return torch.cat(sums, dim=1).view(n_centers, n_components, self.n_channels).transpose(0, 1)

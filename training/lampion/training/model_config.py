@@ -18,11 +18,11 @@ class _Architecture(BaseModel):
 #: what `preset` stands for; for molecules and materials of several elements at a cutoff of 4.5 to 6 Å
 PRESETS: Final[dict[str, dict[str, Any]]] = {
     "small": {"l_max": 2, "channels": 16, "body_order": 3, "basis": 8, "radial_width": 16, "repulsion": "zbl"},
-    "medium": {"l_max": 3, "channels": 32, "body_order": 4, "basis": 8, "radial_width": 32, "repulsion": "zbl"},
+    "medium": {"l_max": 3, "channels": 64, "body_order": 4, "basis": 8, "radial_width": 64, "repulsion": "zbl"},
     "large": {
         "l_max": 3,
         "l_state": 2,
-        "channels": 64,
+        "channels": 128,
         "body_order": 4,
         "basis": 10,
         "radial_width": 64,
