@@ -38,8 +38,8 @@ def test_screened_coulomb_force_is_that_of_native_zbl(lmp, tmp_path):
 RADII = float(ase.data.covalent_radii[6] + ase.data.covalent_radii[8])
 
 
-@pytest.mark.parametrize(("shortest", "reach"), [({}, RADII), ({"C-O": 1.1}, 1.1), ({"C-O": 3.0}, RADII)])
-def test_repulsion_ends_at_the_covalent_radii_or_where_data_begin(shortest, reach):
+@pytest.mark.parametrize(("shortest", "reach"), [({}, RADII), ({"C-O": 1.1}, 0.935), ({"C-O": 3.0}, RADII)])
+def test_repulsion_ends_at_the_covalent_radii_or_well_before_data_begin(shortest, reach):
     repulsion = ScreenedRepulsion(["O", "C"], shortest).double()
     r = torch.tensor([0.5, 0.999 * reach, 1.001 * reach, 2 * reach], dtype=torch.float64)
     pairs = torch.tensor([[0, 2, 4, 6], [1, 3, 5, 7]])

@@ -15,15 +15,19 @@ from lampion.training.radial import smooth_cutoff
 #: e² / (4 π ε0) in eV Å
 COULOMB = scipy.constants.e / (4 * scipy.constants.pi * scipy.constants.epsilon_0) * 1e10
 
+#: share of the shortest distance in the data from which on the network is not trusted to extrapolate
+CLOSER = 0.85
+
 
 class ScreenedRepulsion(nn.Module):
     """Half of E = Σ_pairs Z_i Z_j e² / (4πε0 r) φ(r / a) u(r / r_c) at each end of an edge.
 
     Ziegler-Biersack-Littmark screening φ with a = 0.4685 Å / (Z_i^0.23 + Z_j^0.23), as in LAMMPS `pair_style zbl`
     (Ziegler, Biersack, Littmark 1985, The Stopping and Range of Ions in Matter). The envelope u ends at r_c, the sum of
-    the covalent radii (Cordero 2008, 10.1039/b801115j) or the shortest distance of the pair in the training data,
-    whichever is less: where there are data they alone decide. A bond with hydrogen swings well inside the sum of the
-    radii; were the prior felt there, the network would spend itself on undoing it.
+    the covalent radii (Cordero 2008, 10.1039/b801115j) or `CLOSER` times the shortest distance of the pair in the
+    training data, whichever is less: where there are data, and a little beyond, they alone decide. A bond with hydrogen
+    swings well inside the sum of the radii; were the prior felt there, the network would spend itself on undoing it. A
+    bond a little shorter than any in training is better told by the network than by the prior.
 
     Args:
         type_names: chemical symbol of each type.
@@ -64,7 +68,8 @@ def _reaches(type_names: Sequence[str], shortest: Mapping[str, float]) -> Tensor
     """r_c of every ordered pair of types, (n_types²,) float64, Å."""
     radii = {name: float(ase.data.covalent_radii[ase.data.atomic_numbers[name]]) for name in type_names}
     pairs = [(a, b) for a in type_names for b in type_names]
-    found = [min(radii[a] + radii[b], shortest.get("-".join(sorted((a, b))), math.inf)) for a, b in pairs]
+    seen = [CLOSER * shortest.get("-".join(sorted(pair)), math.inf) for pair in pairs]
+    found = [min(radii[a] + radii[b], distance) for (a, b), distance in zip(pairs, seen, strict=True)]
     return torch.tensor(found, dtype=torch.float64)
 
 
