@@ -71,6 +71,7 @@ def test_a_finished_run_is_judged_again_without_running_and_another_is_refused(f
     first = lampion("stability", "--model", folder / "strong.pt", *given)
     assert first.code == 0, first.err
     assert first.out.splitlines()[-1] == str(tmp_path / "run/report.html")
+    assert "0 of 2 failed (0 starts dropped): below 84.2 % (95 %)" in first.out  # 1 - 0.025^(1/2)
     log = (tmp_path / "run/run/log.lammps").stat().st_mtime_ns
     again = lampion("stability", "--model", folder / "strong.pt", *given)
     assert again.code == 2

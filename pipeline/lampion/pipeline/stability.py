@@ -164,6 +164,6 @@ def summary_lines(figures: dict[str, Any]) -> list[str]:
         f"{figures['failure_probability']['text']}",
         f"causes: {causes}",
     ]
-    if figures["drift"]:
-        lines.append(f"drift of the survivors: {json.dumps(figures['drift'])}")
+    if drift := figures["drift"]:
+        lines.append(f"drift: {drift['value']:.2g} ({drift['low']:.2g} to {drift['high']:.2g}) {drift['unit']}")
     return lines
