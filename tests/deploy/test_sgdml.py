@@ -8,10 +8,12 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.data import atomic_masses
 
+from lampion.deploy.calculator import LampionCalculator
 from lampion.deploy.export import export_model
-from lampion.deploy.modelfile import load_model, read_manifest
+from lampion.deploy.modelfile import ModelFileError, load_model, read_manifest
 from lampion.deploy.sgdml import SgdmlPotential
 from lampion.deploy.sgdml_file import read_sgdml
 from lampion.training.edges import forces_of
@@ -257,6 +259,16 @@ def test_half_a_file_is_refused_and_others_are_told_apart_by_content(tmp_path):
     assert export_model(tmp_path / "named_otherwise", tmp_path / "model.pt")
 
 
+def test_the_ase_calculator_takes_atoms_in_the_order_of_the_model(water):
+    (positions,) = molecules(1)
+    energy, forces = oracle(positions)
+    atoms = Atoms("OHH", positions, calculator=LampionCalculator(water))
+    assert atoms.get_potential_energy() == pytest.approx(energy, rel=1e-12)
+    np.testing.assert_allclose(atoms.get_forces(), forces, atol=1e-11)
+    with pytest.raises(ModelFileError, match=r"water\.pt: knows O1, H2, H3, not H, O"):
+        LampionCalculator(water).get_potential_energy(Atoms("HOH", positions))
+
+
 def write_replicas(folder: Path, positions: Array, numbers: list[int], edge: float) -> None:
     """`start.data`: molecules (n, n_atoms, 3), a type for each atom of a molecule, all amid the box."""
     n, n_atoms, _ = positions.shape
@@ -310,7 +322,7 @@ def test_lmp_takes_out_a_molecule_that_is_not_whole(water, tmp_path):
     positions[1, 2] += [0, 13.0, 0]
     write_replicas(tmp_path, positions, [8, 1, 1], edge=60.0)
     watch = "fix watch all lampion/replicas elements O H H force NULL temperature NULL failures failed.txt"
-    done = run(tmp_path, water, watch, steps=5)
+    done = run(tmp_path, water, watch, steps=2)
     assert done.code == 0, done.output
     (row,) = [line.split() for line in (tmp_path / "failed.txt").read_text().splitlines() if line[0] != "#"]
     assert row[0] == "2"
