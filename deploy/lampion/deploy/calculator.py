@@ -18,7 +18,8 @@ from lampion.training.predict import predict
 class LampionCalculator(Calculator):
     """Energy (eV), forces (eV/Å) and, for periodic cells, stress (eV/Å³) of a model file.
 
-    Elements are matched by name with the model's types. A model that predicts forces without an energy gives forces
+    Elements are matched by name with the model's types; those of a model of one molecule (C1, C2, O3, ...: sGDML) with
+    the atoms in their order. A model that predicts forces without an energy gives forces
     alone.
 
     Args:
@@ -60,9 +61,7 @@ class LampionCalculator(Calculator):
                 self.results["stress"] = full_3x3_to_voigt_6_stress(stress.astype(float))
 
     def _graph(self, atoms: Atoms) -> Graph:
-        unknown = sorted(set(atoms.symbols) - self._numbers.keys())
-        if unknown:
-            raise ModelFileError(f"{self.path}: knows {', '.join(self._numbers)}, not {', '.join(unknown)}")
+        types = self._types(atoms)
         index, vectors = neighbor_edges(atoms.positions, np.array(atoms.cell), atoms.pbc, self.manifest.cutoff)
         n_atoms, dtype = len(atoms), getattr(torch, self.manifest.dtype)
         labels: dict[str, Any] = {
@@ -71,7 +70,7 @@ class LampionCalculator(Calculator):
             "stress": torch.zeros(1, 3, 3, dtype=dtype),
         }
         return Graph(
-            types=torch.tensor([self._numbers[symbol] for symbol in atoms.symbols]),
+            types=torch.tensor(types),
             edge_index=torch.from_numpy(index),
             edge_vectors=torch.from_numpy(vectors).to(dtype),
             opposite=torch.empty(0, dtype=torch.int64),
@@ -80,3 +79,11 @@ class LampionCalculator(Calculator):
             volume=torch.ones(1, dtype=dtype),
             **labels,
         )
+
+    def _types(self, atoms: Atoms) -> list[int]:
+        if [f"{symbol}{k}" for k, symbol in enumerate(atoms.symbols, 1)] == list(self._numbers):
+            return list(range(len(atoms)))
+        unknown = sorted(set(atoms.symbols) - self._numbers.keys())
+        if unknown:
+            raise ModelFileError(f"{self.path}: knows {', '.join(self._numbers)}, not {', '.join(unknown)}")
+        return [self._numbers[symbol] for symbol in atoms.symbols]

@@ -1,4 +1,4 @@
-"""Checkpoint, or model of mace-torch -> model file: script, verify, write."""
+"""Checkpoint, model of mace-torch, or sGDML force field -> model file: script, verify, write."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -10,7 +10,9 @@ from torch import nn
 
 from lampion.deploy.modelfile import Manifest, save_model
 from lampion.deploy.references import of_architecture
-from lampion.deploy.verify import Check, verify
+from lampion.deploy.sgdml import SgdmlPotential, samples, shortest_distances
+from lampion.deploy.sgdml_file import is_npz, read_sgdml
+from lampion.deploy.verify import Check, Configuration, verify
 from lampion.training.build import model_of_checkpoint
 from lampion.training.checkpoint import read_checkpoint
 from lampion.training.errors import ConfigError
@@ -19,16 +21,18 @@ from lampion.training.mace_model import is_mace_file, load_mace
 
 
 def export_model(source: Path, output: Path, *, trust: bool = False, head: str | None = None) -> list[Check]:
-    """Export a checkpoint, or a model that mace-torch has saved; the file itself tells which it is.
+    """Export a checkpoint, a model that mace-torch has saved, or an sGDML force field; the file tells which it is.
 
     Args:
-        source: checkpoint of `lampion train`, or `.model` of `mace_run_train` and of foundation models.
+        source: checkpoint of `lampion train`, `.model` of `mace_run_train` and of foundation models, npz of sGDML.
         output: the model file.
         trust: whether a file of mace-torch, which can run code, may be loaded.
         head: see `export_mace`.
     """
     if is_mace_file(source):
         return export_mace(source, output, trust=trust, head=head)
+    if is_npz(source):
+        return export_sgdml(source, output)
     return export_checkpoint(source, output)
 
 
@@ -85,6 +89,27 @@ def export_mace(source: Path, output: Path, *, trust: bool, head: str | None = N
     return _write(model, output, model.cutoff, model.type_names, training, of_architecture("mace"))
 
 
+def export_sgdml(source: Path, output: Path) -> list[Check]:
+    """Export an sGDML force field, in float64; each atom of the molecule becomes a type (C1, C2, O3, ...).
+
+    Args:
+        source: npz of the reference implementation.
+        output: the model file.
+
+    Returns:
+        The checks that were passed, with their figures.
+
+    Raises:
+        DataError: no such model.
+        ExportError: a check failed; nothing was written.
+    """
+    content = read_sgdml(source)
+    model = SgdmlPotential(content)
+    training = {"sgdml_sha256": sha256(source), "shortest_distance": shortest_distances(content)}
+    molecules = samples(content, model.cutoff)
+    return _write(model, output, model.cutoff, model.type_names, training, of_architecture("sgdml"), molecules)
+
+
 def script(model: nn.Module) -> torch.jit.ScriptModule:
     """TorchScript of a model, by its own method if it has one."""
     own = getattr(model, "scripted", None)
@@ -98,9 +123,10 @@ def _write(
     type_names: Sequence[str],
     training: Mapping[str, Any],
     references: tuple[str, ...],
+    samples: Sequence[Configuration] = (),
 ) -> list[Check]:
     scripted = script(model)
-    checks = verify(model, scripted, cutoff, len(type_names))
+    checks = verify(model, scripted, cutoff, len(type_names), samples)
     manifest = Manifest(
         cutoff=cutoff,
         type_names=tuple(type_names),

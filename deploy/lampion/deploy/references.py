@@ -14,9 +14,19 @@ _E3X = (
     "@article{E3x, author={Unke, Oliver T. and Maennel, Hartmut}, title={E3x: E(3)-Equivariant Deep Learning Made "
     "Easy}, year={2024}, eprint={2401.07595}}"
 )
-_OF_ARCHITECTURE = {"equivariant": (_LAMMPS, _MACE), "mace": (_LAMMPS, _MACE), "e3x": (_LAMMPS, _E3X)}
+_SGDML = (
+    '@article{sGDML, author={Chmiela, Stefan and Sauceda, Huziel E. and M{\\"u}ller, Klaus-Robert and Tkatchenko, '
+    "Alexandre}, title={Towards exact molecular dynamics simulations with machine-learned force fields}, "
+    "journal={Nat. Commun.}, volume={9}, pages={3887}, year={2018}, doi={10.1038/s41467-018-06169-2}}"
+)
+_OF_ARCHITECTURE = {
+    "equivariant": (_LAMMPS, _MACE),
+    "mace": (_LAMMPS, _MACE),
+    "e3x": (_LAMMPS, _E3X),
+    "sgdml": (_LAMMPS, _SGDML),
+}
 
 
 def of_architecture(architecture: str) -> tuple[str, ...]:
-    """Entries for a value of `model.architecture`."""
+    """Entries for a value of `model.architecture`, or "sgdml"."""
     return _OF_ARCHITECTURE.get(architecture, (_LAMMPS,))

@@ -1,6 +1,6 @@
 """Checks a model must pass before its file is written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,19 +58,33 @@ def random_configuration(n_atoms: int, cutoff: float, n_types: int, seed: int) -
     return Configuration(fractional @ cell, cell, rng.integers(0, n_types, n_atoms))
 
 
-def verify(eager: nn.Module, scripted: torch.jit.ScriptModule, cutoff: float, n_types: int) -> list[Check]:
+def verify(
+    eager: nn.Module,
+    scripted: torch.jit.ScriptModule,
+    cutoff: float,
+    n_types: int,
+    samples: Sequence[Configuration] = (),
+) -> list[Check]:
     """Compare the scripted model with the eager one and both with the definition of a force.
 
     On random configurations of several sizes: energies, edge gradients (forces) and virials scripted against eager;
     layer by layer against the whole; and F = -∂E/∂r against central differences of the energy in float64. Of a model
     that predicts forces, whose `conservative` is False, the forces scripted against eager.
 
+    Args:
+        eager: the model.
+        scripted: its TorchScript form.
+        cutoff: Å.
+        n_types: number of types.
+        samples: configurations for a model that is defined on some only, in place of random ones; the last of them is
+            for the finite differences.
+
     Raises:
         ExportError: a difference beyond its tolerance, named with its number.
     """
     # without compiling for the shape of each configuration
     with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
-        checks = list(_checks(eager, scripted, cutoff, n_types))
+        checks = list(_checks(eager, scripted, cutoff, samples or _random_samples(cutoff, n_types)))
     for check in checks:
         if not check.difference <= check.tolerance:  # also catches NaN
             raise ExportError(
@@ -80,11 +94,18 @@ def verify(eager: nn.Module, scripted: torch.jit.ScriptModule, cutoff: float, n_
     return checks
 
 
-def _checks(eager: nn.Module, scripted: torch.jit.ScriptModule, cutoff: float, n_types: int) -> Iterator[Check]:
+def _random_samples(cutoff: float, n_types: int) -> list[Configuration]:
+    samples = [random_configuration(size, cutoff, n_types, seed) for seed, size in enumerate(SIZES)]
+    return [*samples, random_configuration(17, cutoff, n_types, seed=99)]
+
+
+def _checks(
+    eager: nn.Module, scripted: torch.jit.ScriptModule, cutoff: float, samples: Sequence[Configuration]
+) -> Iterator[Check]:
     dtype = next(eager.parameters()).dtype
     conservative = getattr(eager, "conservative", True)
-    for seed, size in enumerate(SIZES):
-        atoms = random_configuration(size, cutoff, n_types, seed)
+    *compared, differenced = samples
+    for atoms in compared:
         if not conservative:
             yield _scripted_forces_are_eager(eager, scripted, atoms, cutoff, dtype)
             continue
@@ -92,7 +113,7 @@ def _checks(eager: nn.Module, scripted: torch.jit.ScriptModule, cutoff: float, n
         if hasattr(scripted, "embed") and hasattr(scripted, "layer"):
             yield _layers_are_whole(scripted, eager.n_layers, atoms, cutoff, dtype)  # type: ignore[arg-type]
     if conservative:
-        yield _force_is_gradient(eager, random_configuration(17, cutoff, n_types, 99), cutoff)
+        yield _force_is_gradient(eager, differenced, cutoff)
 
 
 def _energies_and_gradient(model: nn.Module, types: Tensor, edges: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:

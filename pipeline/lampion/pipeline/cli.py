@@ -82,7 +82,9 @@ def train(
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, e.g. train/best.ckpt, or a .model of mace-torch")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Checkpoint (train/best.ckpt), .model of mace-torch, npz of sGDML")
+    ],
     out: Out = Path("model.pt"),
     trust: Annotated[
         bool, typer.Option("--trust", help="Load a model of mace-torch, a pickle, which can run any code.")
