@@ -11,6 +11,7 @@ from ase.build import molecule
 from torch import Tensor, nn
 
 import lj
+from lampion.deploy.modelfile import Manifest
 from lampion.pipeline import starts
 from lampion.pipeline.stability import Folder
 from lampion.training.errors import DataError
@@ -29,6 +30,7 @@ class Water(nn.Module):
     def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
         i, j = edge_index[0], edge_index[1]
         r = torch.linalg.vector_norm(edge_vectors, dim=-1)
+        types = torch.clamp(types, max=1)
         well = 1.0 - torch.exp(-2.2 * (r - 0.97))
         pair = torch.where(types[i] == types[j], 4.0 * torch.exp(-2.0 * r), self.depth * (well * well - 1.0))
         return torch.zeros(types.shape[0], dtype=pair.dtype).index_add(0, i, 0.5 * pair)
@@ -45,6 +47,7 @@ def folder(tmp_path_factory):
     ase.io.write(folder / "water.xyz", frames)
     for name, depth in (("strong", 4.5), ("weak", 0.1)):
         lj.write_model(Water(depth), folder / f"{name}.pt", ("H", "O"), cutoff=6.0)
+    lj.write_model(Water(4.5), folder / "atoms.pt", ("O1", "H2", "H3"), cutoff=6.0)
     return folder
 
 
@@ -64,6 +67,16 @@ def test_strong_bonds_hold_and_weak_ones_lose_hydrogen(folder, tmp_path, lampion
     assert figures["causes"] == {"hydrogen loss": figures["failures"]}
     for run in ("strong", "weak"):
         assert (tmp_path / run / "report.html").stat().st_size > 10_000
+
+
+def test_types_that_are_atoms_of_the_molecule_make_no_difference(folder, tmp_path, lampion):
+    for name in ("strong", "atoms"):
+        given = ("--starts", folder / "water.xyz", "--replicas", 3, "--steps", 60, "-o", tmp_path / name)
+        outcome = lampion("stability", "--model", folder / f"{name}.pt", *given)
+        assert outcome.code == 0, outcome.err
+    strong, atoms = (np.loadtxt(tmp_path / name / "run/record.txt") for name in ("strong", "atoms"))
+    assert len(strong) == 3 * 4
+    np.testing.assert_allclose(atoms, strong, rtol=1e-6, atol=1e-9)
 
 
 def test_a_finished_run_is_judged_again_without_running_and_another_is_refused(folder, tmp_path, lampion):
@@ -117,8 +130,9 @@ def test_starts_that_do_not_relax_are_dropped_and_counted(folder):
 def test_molecules_start_without_momentum_apart_and_as_they_were(tmp_path):
     molecules = [WATER.copy() for _ in range(5)]
     starts.set_in_motion(molecules, 300.0, np.random.default_rng(1))
-    elements = starts.write_start(molecules, tmp_path / "start.data", cutoff=6.0)
-    assert elements == "H O"
+    manifest = Manifest(6.0, ("O", "H"), 1, "float64")
+    types = starts.write_start(molecules, tmp_path / "start.data", manifest)
+    assert types == {"elements": "H O", "names": "H O"}
     read = ase.io.read(tmp_path / "start.data", format="lammps-data", units="metal", atom_style="molecular")
     assert read.cell[0, 0] >= 2 * starts.SPACING
     for number, atoms in enumerate(molecules):

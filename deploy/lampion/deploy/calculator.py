@@ -81,7 +81,7 @@ class LampionCalculator(Calculator):
         )
 
     def _types(self, atoms: Atoms) -> list[int]:
-        if [f"{symbol}{k}" for k, symbol in enumerate(atoms.symbols, 1)] == list(self._numbers):
+        if self.manifest.names_atoms(list(atoms.symbols)):
             return list(range(len(atoms)))
         unknown = sorted(set(atoms.symbols) - self._numbers.keys())
         if unknown:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +89,10 @@ class Manifest:
             raise ModelFileError(f"{_ENTRY} has no key {', '.join(sorted(missing))}")
         known = {f.name for f in fields(cls)}
         return cls(**{key: value for key, value in entries.items() if key in known})
+
+    def names_atoms(self, symbols: Sequence[str]) -> bool:
+        """Whether the types are the atoms of one molecule, in its order: C1 C2 O3 ..., and not elements."""
+        return self.type_names == tuple(f"{symbol}{k}" for k, symbol in enumerate(symbols, 1))
 
     def to_json(self) -> str:
         """The text of `lampion.json`."""

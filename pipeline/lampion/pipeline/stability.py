@@ -85,7 +85,7 @@ def run_stability(config: StabilityConfig, out: Path, *, restart: bool) -> dict[
         _prepare(config, folder, plan)
     prepared = json.loads(folder.plan.read_text())
     if not folder.finished(config.steps):
-        _simulate(config, folder, prepared["elements"])
+        _simulate(config, folder, prepared["types"])
     definition = PRESETS[config.criterion]
     if config.ensemble == "nvt":
         definition = definition.with_thermostat()
@@ -134,15 +134,15 @@ def _prepare(config: StabilityConfig, folder: Folder, plan: dict[str, Any]) -> N
         )
     starts.set_in_motion(found.molecules, config.kelvin, rng)
     folder.path.mkdir(parents=True, exist_ok=True)
-    elements = starts.write_start(found.molecules, folder.start, read_manifest(config.model).cutoff)
-    write_json(folder.plan, {"plan": plan, "elements": elements, "dropped": found.dropped, "drawn": n_drawn})
+    types = starts.write_start(found.molecules, folder.start, read_manifest(config.model))
+    write_json(folder.plan, {"plan": plan, "types": types, "dropped": found.dropped, "drawn": n_drawn})
 
 
-def _simulate(config: StabilityConfig, folder: Folder, elements: str) -> None:
+def _simulate(config: StabilityConfig, folder: Folder, types: dict[str, str]) -> None:
     variables: dict[str, str | float] = {
         "model": str(config.model.resolve()),
         "data": str(folder.start.resolve()),
-        "elements": elements,
+        **types,
         "dt": config.femtoseconds,
         "steps": config.steps,
     }

@@ -12,6 +12,7 @@ from ase.md.velocitydistribution import Stationary, ZeroRotation
 from ase.optimize import BFGS
 
 from lampion.deploy.calculator import LampionCalculator
+from lampion.deploy.modelfile import Manifest
 from lampion.training.errors import DataError
 from lampion.training.files import atomic_path
 from lampion.training.sources import EXTXYZ, kind_of, read_frames
@@ -93,35 +94,40 @@ def set_in_motion(molecules: Sequence[Atoms], kelvin: float, rng: np.random.Gene
         ZeroRotation(atoms, preserve_temperature=False)
 
 
-def write_start(molecules: Sequence[Atoms], path: Path, cutoff: float) -> str:
-    """LAMMPS data file of `fix lampion/replicas`, units metal; returns the elements of its atom types.
+def write_start(molecules: Sequence[Atoms], path: Path, manifest: Manifest) -> dict[str, str]:
+    """LAMMPS data file of `fix lampion/replicas`, units metal.
 
     Molecules sit on a cubic grid. None sees its own image: the box is wider than a molecule, the cutoff and a margin.
 
     Args:
         molecules: of the same atoms in the same order; replica r is the r-th.
         path: file to write.
-        cutoff: of the model, Å.
+        manifest: of the model, for its cutoff and for what its types are.
+
+    Returns:
+        Of the atom types: their `elements`, and their `names` in the model.
     """
-    elements = sorted(set(molecules[0].symbols))
+    symbols = list(molecules[0].symbols)
+    single = manifest.names_atoms(symbols)
+    elements = symbols if single else sorted(set(symbols))
+    types = range(1, len(symbols) + 1) if single else [elements.index(symbol) + 1 for symbol in symbols]
     extent = max(float(np.ptp(atoms.positions, axis=0).max()) for atoms in molecules)
     side = int(np.ceil(len(molecules) ** (1 / 3)))
-    spacing = max(SPACING, extent + 2.0, (extent + cutoff + MARGIN) / side)
+    spacing = max(SPACING, extent + 2.0, (extent + manifest.cutoff + MARGIN) / side)
     box = f"0 {side * spacing:.10g}"
     masses = {atom.symbol: atom.mass for atom in molecules[0]}
     lines = [f"{len(molecules)} replicas of {molecules[0].symbols}", ""]
     lines += [f"{sum(map(len, molecules))} atoms", f"{len(elements)} atom types", ""]
     lines += [f"{box} {axis}lo {axis}hi" for axis in "xyz"]
     lines += ["", "Masses", "", *(f"{k} {masses[name]:.10g}  # {name}" for k, name in enumerate(elements, 1))]
-    atoms, velocities = _tables(molecules, elements, side, spacing)
+    atoms, velocities = _tables(molecules, types, side, spacing)
+    lines += ["", "Atoms # molecular", "", *atoms, "", "Velocities", "", *velocities, ""]
     with atomic_path(path) as temporary:
-        temporary.write_text(
-            "\n".join([*lines, "", "Atoms # molecular", "", *atoms, "", "Velocities", "", *velocities, ""])
-        )
-    return " ".join(elements)
+        temporary.write_text("\n".join(lines))
+    return {"elements": " ".join(elements), "names": " ".join(manifest.type_names if single else elements)}
 
 
-def _tables(molecules: Sequence[Atoms], elements: list[str], side: int, spacing: float) -> tuple[list[str], list[str]]:
+def _tables(molecules: Sequence[Atoms], types: Sequence[int], side: int, spacing: float) -> tuple[list[str], list[str]]:
     """Rows of the sections Atoms and Velocities."""
     atoms: list[str] = []
     velocities: list[str] = []
@@ -129,10 +135,9 @@ def _tables(molecules: Sequence[Atoms], elements: list[str], side: int, spacing:
         cell = np.array(np.unravel_index(replica, (side, side, side)))
         middle = 0.5 * (molecule.positions.max(axis=0) + molecule.positions.min(axis=0))
         positions = molecule.positions - middle + (cell + 0.5) * spacing
-        for symbol, (x, y, z), (u, v, w) in zip(
-            molecule.symbols, positions, molecule.get_velocities() * _PER_PS, strict=True
-        ):
+        moving = molecule.get_velocities() * _PER_PS
+        for kind, (x, y, z), (u, v, w) in zip(types, positions, moving, strict=True):
             number = len(atoms) + 1
-            atoms.append(f"{number} {replica + 1} {elements.index(symbol) + 1} {x:.15g} {y:.15g} {z:.15g}")
+            atoms.append(f"{number} {replica + 1} {kind} {x:.15g} {y:.15g} {z:.15g}")
             velocities.append(f"{number} {u:.15g} {v:.15g} {w:.15g}")
     return atoms, velocities
