@@ -98,6 +98,26 @@ def argon(n_types: int = 1) -> LennardJones:
     return LennardJones((epsilon[:, None] * epsilon).sqrt(), (sigma[:, None] + sigma) / 2)
 
 
+class Fragile(torch.nn.Module):
+    """Pair energies √(r² - reach²); of atoms nearer than `reach` NaN, in the energy or in its gradient only.
+
+    With a `strength` of 0 there are no forces beyond `reach`.
+    """
+
+    def __init__(self, reach: float, gradient_only: bool, strength: float = 1.0) -> None:
+        super().__init__()
+        self.reach = reach
+        self.gradient_only = gradient_only
+        self.strength = strength
+
+    def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
+        gap = (edge_vectors**2).sum(1) - self.reach**2
+        if self.gradient_only:
+            gap = gap * (gap > 0)  # the energy is √0 = 0, and its derivative infinity times zero
+        pair = self.strength * torch.sqrt(gap)
+        return torch.zeros(types.shape[0], dtype=gap.dtype).index_add(0, edge_index[0], pair)
+
+
 def write_model(
     module: torch.nn.Module,
     path: Path,

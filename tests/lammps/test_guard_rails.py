@@ -9,7 +9,6 @@ import pytest
 import torch
 from ase import Atoms
 from ase.neighborlist import neighbor_list
-from torch import Tensor
 
 import lj
 from lampion.deploy.modelfile import Manifest, save_model
@@ -109,27 +108,12 @@ def test_run_stops_on_the_step_of_a_short_pair(lmp: Lmp, tmp_path: Path, ranks: 
     assert found[4] == "5"
 
 
-class Fragile(torch.nn.Module):
-    """Like argon, until two atoms are nearer than `reach`: then NaN in the energy, or in its gradient only."""
-
-    def __init__(self, reach: float, gradient_only: bool) -> None:
-        super().__init__()
-        self.reach = reach
-        self.gradient_only = gradient_only
-
-    def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
-        gap = (edge_vectors**2).sum(1) - self.reach**2
-        if self.gradient_only:
-            gap = gap * (gap > 0)  # the energy is √0 = 0, and its derivative infinity times zero
-        return torch.zeros(types.shape[0], dtype=gap.dtype).index_add(0, edge_index[0], torch.sqrt(gap))
-
-
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 @pytest.mark.parametrize("gradient_only", [False, True], ids=["energy", "gradient"])
 def test_numbers_that_are_none_stop_the_run_with_the_worst_atoms(
     lmp: Lmp, tmp_path: Path, ranks: int, gradient_only: bool
 ) -> None:
-    write(tmp_path, module=Fragile(3.45, gradient_only), training={})
+    write(tmp_path, module=lj.Fragile(3.45, gradient_only), training={})
     index, distance = neighbor_list("id", Atoms(positions=SYSTEM.positions, cell=SYSTEM.box, pbc=True), 3.45)
     nearest = {k: distance[index == k].min() for k in set(index)}
     worst = sorted(nearest, key=lambda k: nearest[k])

@@ -11,8 +11,8 @@ import torch
 from ase import units
 from ase.data import chemical_symbols, covalent_radii
 from ase.io import read
-from torch import Tensor
 
+import lj
 from lampion.analysis.fragments import BOND_FACTOR
 from lampion.deploy.modelfile import Manifest, save_model
 from replicas import Replicas, failures, header, rows, script
@@ -206,21 +206,6 @@ def test_limits_can_be_switched_off(lmp: Lmp, tmp_path: Path) -> None:
     assert (last[8]["n_broken"], last[8]["n_formed"]) == ("0", "1")
 
 
-class Hole(torch.nn.Module):
-    """No forces, and NaN for two atoms nearer than `reach`: in the energy, or in its gradient only."""
-
-    def __init__(self, reach: float, gradient_only: bool) -> None:
-        super().__init__()
-        self.reach = reach
-        self.gradient_only = gradient_only
-
-    def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
-        gap = (edge_vectors**2).sum(1) - self.reach**2
-        if self.gradient_only:
-            gap = gap * (gap > 0)  # √0 is 0, and its derivative infinity times zero
-        return torch.zeros(types.shape[0], dtype=gap.dtype).index_add(0, edge_index[0], 0.0 * torch.sqrt(gap))
-
-
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("gradient_only", [False, True], ids=["energy", "gradient"])
 def test_only_the_replica_without_numbers_is_taken_out(
@@ -234,7 +219,7 @@ def test_only_the_replica_without_numbers_is_taken_out(
     box.velocities[3, :, 1] = 5.0
     box.write(tmp_path)
     manifest = Manifest(3.0, ("H", "O"), 1, "float64")
-    save_model(torch.jit.script(Hole(0.5, gradient_only)), manifest, tmp_path / "model.pt")
+    save_model(torch.jit.script(lj.Fragile(0.5, gradient_only, strength=0.0)), manifest, tmp_path / "model.pt")
     pair = "pair_style lampion\npair_coeff * * model.pt H O"
     thermo = lmp(script(pair, WATCH.format(""), "run 20"), ranks).thermo()
     step = first(lambda t: np.linalg.norm(line) - 150.0 * t <= 0.5)
@@ -258,7 +243,7 @@ def test_without_the_watch_the_run_stops(lmp: Lmp, tmp_path: Path) -> None:
     box.positions[0, 2] = box.positions[0, 1] + 0.1
     box.write(tmp_path)
     manifest = Manifest(3.0, ("H", "O"), 1, "float64")
-    save_model(torch.jit.script(Hole(0.5, False)), manifest, tmp_path / "model.pt")
+    save_model(torch.jit.script(lj.Fragile(0.5, False, strength=0.0)), manifest, tmp_path / "model.pt")
     pair = "pair_style lampion\npair_coeff * * model.pt H O"
     text = script(pair, "", "run 5").replace("f_watch f_watch[*]", "")
     assert "no finite number at step 0" in lmp(text, good=False).output

@@ -54,11 +54,21 @@ def energy_drift(time: Array, energy: Array) -> Drift:
     slope = float(centred @ energy) / spread
     residual = energy - energy.mean() - slope * centred
     n = len(energy)
-    length = min(2 * block_length(residual), n // 3)
-    deviation = _resampled_slopes(residual * math.sqrt(n / (n - 2)), centred / spread, length).std(ddof=1)
-    quantile = student.ppf(0.5 + LEVEL / 2.0, max(n / length - 2.0, 2.0))
-    half = float(quantile * deviation * math.sqrt(n / (n - 2 * length)))
+    length = block_of(residual)
+    slopes = _resampled_slopes(residual * math.sqrt(n / (n - 2)), centred / spread, length)
+    half = half_interval(slopes, n, length)
     return Drift(Estimate(slope, slope - half, slope + half), float(residual.std()), length)
+
+
+def block_of(residual: Array) -> int:
+    """Length of the blocks that residuals of a slope are drawn in, see `energy_drift`."""
+    return min(2 * block_length(residual), len(residual) // 3)
+
+
+def half_interval(slopes: Array, n: int, length: int) -> float:
+    """Half the 95 % interval of a slope through n points from the slopes of resampled series, see `energy_drift`."""
+    quantile = student.ppf(0.5 + LEVEL / 2.0, max(n / length - 2.0, 2.0))
+    return float(quantile * slopes.std(ddof=1) * math.sqrt(n / (n - 2 * length)))
 
 
 def _resampled_slopes(residual: Array, weight: Array, length: int) -> Array:

@@ -10,6 +10,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from lampion.deploy.modelfile import ModelFileError, load_model
+from lampion.training.build import torch_dtype
 from lampion.training.graphs import Graph
 from lampion.training.neighbors import neighbor_edges
 from lampion.training.predict import predict
@@ -19,8 +20,7 @@ class LampionCalculator(Calculator):
     """Energy (eV), forces (eV/Å) and, for periodic cells, stress (eV/Å³) of a model file.
 
     Elements are matched by name with the model's types; those of a model of one molecule (C1, C2, O3, ...: sGDML) with
-    the atoms in their order. A model that predicts forces without an energy gives forces
-    alone.
+    the atoms in their order. A model that predicts forces without an energy gives forces alone.
 
     Args:
         path: model file.
@@ -63,7 +63,7 @@ class LampionCalculator(Calculator):
     def _graph(self, atoms: Atoms) -> Graph:
         types = self._types(atoms)
         index, vectors = neighbor_edges(atoms.positions, np.array(atoms.cell), atoms.pbc, self.manifest.cutoff)
-        n_atoms, dtype = len(atoms), getattr(torch, self.manifest.dtype)
+        n_atoms, dtype = len(atoms), torch_dtype(self.manifest.dtype)
         labels: dict[str, Any] = {
             "energy": torch.zeros(1, dtype=torch.float64),
             "forces": torch.zeros(n_atoms, 3, dtype=dtype),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 
 from lampion.analysis.fragments import radius_sums
 from lampion.analysis.stability.definition import Definition
@@ -100,8 +101,19 @@ class BondGraph:
 
     def _excursion(self, pair: np.int64, first: int, last: int) -> Excursion:
         i, j = self.pairs[pair]
-        lasting = self.time[last] - self.time[first] >= self.definition.persistence - ROUNDING
-        return Excursion((int(i), int(j)), first, last, bool(self.bonded[pair]), bool(lasting))
+        lasting = persists(self.time, first, last, self.definition)
+        return Excursion((int(i), int(j)), first, last, bool(self.bonded[pair]), lasting)
+
+
+def persists(time: Array, first: int, last: int, definition: Definition) -> bool:
+    """Whether what holds over the frames first .. last holds for the persistence of the definition."""
+    return bool(time[last] - time[first] >= definition.persistence - ROUNDING)
+
+
+def joined(adjacency: Mask, a: int, b: int) -> bool:
+    """Whether a path of bonds leads from one atom to the other."""
+    _, member = connected_components(adjacency, directed=False)
+    return bool(member[a] == member[b])
 
 
 def stretches(flags: Mask) -> list[tuple[int, int]]:

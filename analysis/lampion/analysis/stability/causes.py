@@ -2,9 +2,8 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
-from lampion.analysis.stability.bonds import BondGraph, Excursion
+from lampion.analysis.stability.bonds import BondGraph, Excursion, joined
 from lampion.analysis.stability.failure import Cause
 
 Mask = NDArray[np.bool_]
@@ -41,8 +40,7 @@ def bond_cause(pair: tuple[int, int], is_broken: bool, elements: tuple[str, ...]
         return Cause.MERGING
     if hydrogens:
         return Cause.HYDROGEN_LOSS
-    _, member = connected_components(after, directed=False)
-    return Cause.RING_OPENING if member[pair[0]] == member[pair[1]] else Cause.CLEAVAGE
+    return Cause.RING_OPENING if joined(after, *pair) else Cause.CLEAVAGE
 
 
 def _hydrogen_cause(h: int, is_broken: bool, elements: tuple[str, ...], before: Mask, after: Mask) -> Cause:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lampion.analysis.stability.bonds import ROUNDING, BondGraph, stretches
+from lampion.analysis.stability.bonds import BondGraph, joined, persists, stretches
 from lampion.analysis.stability.definition import Definition
 from lampion.analysis.stability.trajectory import Trajectory
 
@@ -69,11 +69,7 @@ def _in_ring(adjacency: Mask, b: int, c: int) -> bool:
     """Whether a path joins b and c that does not take their bond."""
     cut = adjacency.copy()
     cut[b, c] = cut[c, b] = False
-    reached = np.zeros(len(cut), dtype=bool)
-    reached[b] = True
-    for _ in range(len(cut)):
-        reached |= cut[reached].any(axis=0)
-    return bool(reached[c])
+    return joined(cut, b, c)
 
 
 def _centres(adjacency: Mask) -> list[tuple[int, ...]]:
@@ -99,6 +95,6 @@ def _first(
     trajectory: Trajectory, definition: Definition, kind: str, atoms: tuple[int, ...], away: Mask
 ) -> Conformation | None:
     for first, last in stretches(away):
-        if trajectory.time[last] - trajectory.time[first] >= definition.persistence - ROUNDING:
+        if persists(trajectory.time, first, last, definition):
             return Conformation(kind, tuple(atom + 1 for atom in atoms), float(trajectory.time[first]))
     return None

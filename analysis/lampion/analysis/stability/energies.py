@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import quantile_test, theilslopes
-from scipy.stats import t as student
 
-from lampion.analysis.blocks import LEVEL, Estimate, block_length
-from lampion.analysis.drift import resampled
+from lampion.analysis.blocks import LEVEL, Estimate
+from lampion.analysis.drift import block_of, half_interval, resampled
 from lampion.analysis.stability.records import Series
 
 Array = NDArray[np.float64]
@@ -61,14 +60,13 @@ def energy_walk(series: Series, n_atoms: int) -> Walk | None:
 
 def _half_interval(time: Array, residual: Array) -> float:
     n = len(residual)
-    block = min(2 * block_length(residual), n // 3)
+    block = block_of(residual)
     earlier, later = np.triu_indices(n, 1)
     span = time[later] - time[earlier]
     # The residual has n - 2 degrees of freedom left.
     series = np.stack(list(islice(resampled(residual * np.sqrt(n / (n - 2)), block), N_SERIES)))
     slopes = np.median((series[:, later] - series[:, earlier]) / span, axis=1)
-    quantile = student.ppf(0.5 + LEVEL / 2.0, max(n / block - 2.0, 2.0))
-    return float(quantile * slopes.std(ddof=1) * np.sqrt(n / (n - 2 * block)))
+    return half_interval(slopes, n, block)
 
 
 def energy_summary(walks: Sequence[Walk]) -> dict[str, Any] | None:

@@ -48,7 +48,7 @@ def survival_curve(time: Array, failed: Mask) -> Curve:
         warnings.simplefilter("ignore", RuntimeWarning)  # S of 1 and 0, both filled below
         band = found.confidence_interval(LEVEL, method="log-log")
     value = found.probabilities
-    at_risk = (time[:, None] >= found.quantiles).sum(axis=0)
+    _, at_risk, _ = _table(time, failed)
     none_of = ((1.0 - LEVEL) / 2.0) ** (1.0 / at_risk)
     low = np.where(value == 1.0, none_of, band.low.probabilities)
     high = np.where(value == 1.0, 1.0, band.high.probabilities)
