@@ -41,6 +41,16 @@ std::map<std::string, double> shortest_distance(const json &manifest)
   return get<std::map<std::string, double>>(manifest["training"], "shortest_distance");
 }
 
+// an entry of compiled model files only
+std::optional<lampion::Compiled> compiled(const json &manifest)
+{
+  if (!manifest.contains("compiled") || manifest["compiled"].is_null()) return std::nullopt;
+  const auto &entry = manifest["compiled"];
+  const auto versions = get<json>(manifest, "versions");
+  return lampion::Compiled{get<int>(entry, "interface"), get<std::vector<std::string>>(entry, "processor"),
+                           get<std::string>(versions, "torch")};
+}
+
 void require(bool good, const char *key, const json &manifest)
 {
   if (!good) refuse(std::string("has an unusable value for ") + key + ": " + manifest[key].dump());
@@ -56,7 +66,7 @@ lampion::Manifest lampion::parse_manifest(const std::string &text)
 
   Manifest manifest{get<double>(parsed, "cutoff"), get<std::vector<std::string>>(parsed, "type_names"),
                     get<int>(parsed, "n_layers"), get<std::string>(parsed, "dtype"),
-                    get<std::string>(parsed, "units"), shortest_distance(parsed),
+                    get<std::string>(parsed, "units"), shortest_distance(parsed), compiled(parsed),
                     !parsed.contains("conservative") || get<bool>(parsed, "conservative")};
   require(manifest.cutoff > 0.0, "cutoff", parsed);
   require(!manifest.type_names.empty() && are_distinct(manifest.type_names), "type_names", parsed);

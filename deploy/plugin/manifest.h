@@ -3,6 +3,8 @@
 #ifndef LAMPION_MANIFEST_H
 #define LAMPION_MANIFEST_H
 
+#include "model.h"
+
 #include <map>
 #include <string>
 #include <vector>
@@ -17,6 +19,7 @@ struct Manifest {
   std::string dtype;                      ///< "float32" or "float64"
   std::string units;                      ///< "metal" or "lj"
   std::map<std::string, double> shortest_distance;    ///< in training, by "A-B"; empty if the file does not tell
+  std::optional<Compiled> compiled;
   bool conservative;    ///< false: the module returns forces, which are the gradient of no energy
 };
 

@@ -8,7 +8,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace lampion {
 
@@ -44,6 +46,15 @@ class Exchange {
   virtual void reverse(double *rows, int width) = 0;
 };
 
+/// The exchange of a rank without neighbours.
+class Alone : public Exchange {
+ public:
+  void forward(float *, int) override {}
+  void forward(double *, int) override {}
+  void reverse(float *, int) override {}
+  void reverse(double *, int) override {}
+};
+
 class Model {
  public:
   virtual ~Model() = default;
@@ -57,6 +68,13 @@ class Model {
   virtual Result evaluate_by_layers(const GraphView &, Exchange &) = 0;
 };
 
+/// What the machine code of a compiled model file was made for.
+struct Compiled {
+  int interface;                            ///< version of the functions' names and arguments
+  std::vector<std::string> processor;       ///< extensions that it may use
+  std::string torch;
+};
+
 /// How a model is to be used.
 struct Setting {
   std::string dtype;     ///< "float32" or "float64": the one of lampion.json, or another to which the module is cast
@@ -64,6 +82,9 @@ struct Setting {
   int rank_on_node;      ///< which of the devices in turn
   int n_layers, n_types, n_threads;
   bool conservative;     ///< whether the module returns energies; else forces
+  std::string own_dtype;               ///< of lampion.json
+  double cutoff;                       ///< of lampion.json
+  std::optional<Compiled> compiled;    ///< of a compiled model file
 };
 
 class ModelLibrary {

@@ -103,7 +103,7 @@ void PairLampion::load_model(const char *path, lampion::Potential &into)
     const auto dtype = working_dtype(manifest);
     const int n_types = static_cast<int>(manifest.type_names.size());
     into.model = library.load(path, {dtype, impl->options.device, rank, manifest.n_layers, n_types, comm->nthreads,
-                                     manifest.conservative});
+                                     manifest.conservative, manifest.dtype, manifest.cutoff, manifest.compiled});
     if (impl->options.exchange == "layer" && !into.model->layered())
       throw std::runtime_error(fmt::format("Model file {}: the module has no embed and layer, so it cannot be "
                                            "evaluated by layers; write: exchange auto", path));

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from lampion.deploy.modelfile import Manifest, save_model
+from lampion.deploy.compile import compile_model
+from lampion.deploy.modelfile import COMPILED, Manifest, save_model
+from lampion.deploy.package import description, save_compiled
 from lampion.deploy.references import of_architecture
 from lampion.deploy.sgdml import SgdmlPotential, samples, shortest_distances
 from lampion.deploy.sgdml_file import is_npz, read_sgdml
@@ -25,7 +27,7 @@ def export_model(source: Path, output: Path, *, trust: bool = False, head: str |
 
     Args:
         source: checkpoint of `lampion train`, `.model` of `mace_run_train` and of foundation models, npz of sGDML.
-        output: the model file.
+        output: the model file; if its name ends in .pt2, a compiled one.
         trust: whether a file of mace-torch, which can run code, may be loaded.
         head: see `export_mace`.
     """
@@ -127,6 +129,7 @@ def _write(
 ) -> list[Check]:
     scripted = script(model)
     checks = verify(model, scripted, cutoff, len(type_names), samples)
+    code = compile_model(model) if output.suffix == COMPILED else {}
     manifest = Manifest(
         cutoff=cutoff,
         type_names=tuple(type_names),
@@ -136,6 +139,9 @@ def _write(
         training=training,
         references=references,
         conservative=getattr(model, "conservative", True),
+        compiled=description(code) if code else None,
     )
+    if code:
+        return [*checks, *save_compiled(code, model, scripted, manifest, output, samples)]
     save_model(scripted, manifest, output)
     return checks

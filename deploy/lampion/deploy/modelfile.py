@@ -1,7 +1,11 @@
-"""Model files: a TorchScript archive with `lampion.json` inside, written and read here and nowhere else."""
+"""Model files: an archive with `lampion.json` inside.
+
+`model.pt` is TorchScript, written here. `model.pt2` holds machine code beside the TorchScript module (`package`).
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -16,10 +20,24 @@ from lampion.training.files import atomic_path
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["FORMAT", "Manifest", "ModelFileError", "load_model", "read_manifest", "save_model"]
+__all__ = [
+    "COMPILED",
+    "ENTRY",
+    "FORMAT",
+    "SCRIPT",
+    "Manifest",
+    "ModelFileError",
+    "load_model",
+    "read_manifest",
+    "save_model",
+]
 
 FORMAT = "lampion/1"
-_ENTRY = "lampion.json"
+#: Names within the archive; the module itself only in compiled model files.
+ENTRY = "lampion.json"
+SCRIPT = "script/model.pt"
+#: Suffix of compiled model files.
+COMPILED = ".pt2"
 
 
 class ModelFileError(ValueError):
@@ -41,6 +59,7 @@ class Manifest:
         versions: Of torch and lampion at export.
         training: Data hash, shortest distance seen per element pair, errors on the test set.
         references: BibTeX entries to cite.
+        compiled: Of a compiled model file, what its machine code was made for (`package.description`); else None.
         conservative: False if `forward` returns forces, (n_nodes, 3), that are no gradient of an energy.
         format: Version of this contract.
 
@@ -56,6 +75,7 @@ class Manifest:
     versions: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     references: tuple[str, ...] = ()
+    compiled: Mapping[str, Any] | None = None
     conservative: bool = True
     format: str = FORMAT
 
@@ -81,12 +101,12 @@ class Manifest:
         try:
             entries = json.loads(text)
         except ValueError as error:
-            raise ModelFileError(f"{_ENTRY} is not JSON: {error}") from error
+            raise ModelFileError(f"{ENTRY} is not JSON: {error}") from error
         if not isinstance(entries, dict):
-            raise ModelFileError(f"{_ENTRY} must be a JSON object, received {type(entries).__name__}")
+            raise ModelFileError(f"{ENTRY} must be a JSON object, received {type(entries).__name__}")
         missing = {"format", "cutoff", "type_names", "n_layers", "dtype", "units"} - entries.keys()
         if missing:
-            raise ModelFileError(f"{_ENTRY} has no key {', '.join(sorted(missing))}")
+            raise ModelFileError(f"{ENTRY} has no key {', '.join(sorted(missing))}")
         known = {f.name for f in fields(cls)}
         return cls(**{key: value for key, value in entries.items() if key in known})
 
@@ -109,7 +129,7 @@ def save_model(module: torch.jit.ScriptModule, manifest: Manifest, path: str | o
 
     try:
         with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
-            torch.jit.save(module, file, _extra_files={_ENTRY: manifest.to_json()})
+            torch.jit.save(module, file, _extra_files={ENTRY: manifest.to_json()})
     except OSError as error:
         raise ModelFileError(f"cannot write model file {path}: {error.strerror}") from error
 
@@ -122,14 +142,14 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith(f"/extra/{_ENTRY}")]
+            names = [name for name in archive.namelist() if name.endswith(f"/extra/{ENTRY}")]
             text = archive.read(names[0]).decode() if names else None
     except (zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise ModelFileError(_foreign(path, f"it is no complete archive ({error})")) from error
     except OSError as error:
         raise ModelFileError(f"cannot open model file {path}: {error.strerror}") from error
     if text is None:
-        raise ModelFileError(_foreign(path, f"the archive holds no {_ENTRY}, so another program made it"))
+        raise ModelFileError(_foreign(path, f"the archive holds no {ENTRY}, so another program made it"))
     try:
         return Manifest.from_json(text)
     except ModelFileError as error:
@@ -148,11 +168,18 @@ def load_model(path: str | os.PathLike[str], device: str = "cpu") -> tuple[torch
     import torch
 
     try:
-        module = torch.jit.load(os.fspath(path), map_location=device)
+        module = torch.jit.load(os.fspath(path) if not manifest.compiled else _script(path), map_location=device)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelFileError(f"model file {path} cannot be loaded by torch {torch.__version__}: {reason}") from error
     return module.eval(), manifest
+
+
+def _script(path: str | os.PathLike[str]) -> io.BytesIO:
+    """The TorchScript module in a compiled model file."""
+    with zipfile.ZipFile(path) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(f"/{SCRIPT}"))
+        return io.BytesIO(archive.read(name))
 
 
 def _foreign(path: str | os.PathLike[str], reason: str) -> str:

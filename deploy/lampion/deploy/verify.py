@@ -1,6 +1,6 @@
 """Checks a model must pass before its file is written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,17 +84,27 @@ def verify(
     """
     # without compiling for the shape of each configuration
     with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
-        checks = list(_checks(eager, scripted, cutoff, samples or _random_samples(cutoff, n_types)))
-    for check in checks:
+        return require(_checks(eager, scripted, cutoff, samples or random_samples(cutoff, n_types)))
+
+
+def require(checks: Iterable[Check]) -> list[Check]:
+    """The checks, if all of them hold.
+
+    Raises:
+        ExportError: names the first that does not, with its number.
+    """
+    passed = list(checks)
+    for check in passed:
         if not check.difference <= check.tolerance:  # also catches NaN
             raise ExportError(
                 f"{check.name}: relative difference {check.difference:.2e}, allowed {check.tolerance:.0e}; "
                 "no model file was written"
             )
-    return checks
+    return passed
 
 
-def _random_samples(cutoff: float, n_types: int) -> list[Configuration]:
+def random_samples(cutoff: float, n_types: int) -> list[Configuration]:
+    """Configurations of several sizes; the last is for finite differences."""
     samples = [random_configuration(size, cutoff, n_types, seed) for seed, size in enumerate(SIZES)]
     return [*samples, random_configuration(17, cutoff, n_types, seed=99)]
 
@@ -116,14 +126,16 @@ def _checks(
         yield _force_is_gradient(eager, differenced, cutoff)
 
 
-def _energies_and_gradient(model: nn.Module, types: Tensor, edges: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+def energies_and_gradient(model: nn.Module, types: Tensor, edges: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Energies (n_nodes,) and their gradient (n_edges, 3) with respect to the edge vectors, by autograd."""
     vectors = vectors.clone().requires_grad_()
     energies = model(types, edges, vectors)
     (gradient,) = torch.autograd.grad(energies.sum(), vectors)
     return energies.detach(), gradient
 
 
-def _relative(found: Tensor, expected: Tensor) -> float:
+def relative(found: Tensor, expected: Tensor) -> float:
+    """Largest difference, relative to the largest value."""
     if expected.numel() == 0:
         return 0.0
     return float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-3))
@@ -134,13 +146,13 @@ def _scripted_is_eager(
 ) -> list[Check]:
     types = torch.from_numpy(atoms.types)
     edges, vectors = atoms.edges(cutoff, dtype)
-    energy, gradient = _energies_and_gradient(eager, types, edges, vectors)
-    energy_scripted, gradient_scripted = _energies_and_gradient(scripted, types, edges, vectors)
+    energy, gradient = energies_and_gradient(eager, types, edges, vectors)
+    energy_scripted, gradient_scripted = energies_and_gradient(scripted, types, edges, vectors)
     label = f"scripted = eager, {len(types)} atoms"
     return [
-        Check(f"{label}, energies", _relative(energy_scripted, energy), TOLERANCE[dtype]),
-        Check(f"{label}, forces", _relative(gradient_scripted, gradient), TOLERANCE[dtype]),
-        Check(f"{label}, virial", _relative(vectors.T @ gradient_scripted, vectors.T @ gradient), TOLERANCE[dtype]),
+        Check(f"{label}, energies", relative(energy_scripted, energy), TOLERANCE[dtype]),
+        Check(f"{label}, forces", relative(gradient_scripted, gradient), TOLERANCE[dtype]),
+        Check(f"{label}, virial", relative(vectors.T @ gradient_scripted, vectors.T @ gradient), TOLERANCE[dtype]),
     ]
 
 
@@ -148,7 +160,7 @@ def _scripted_forces_are_eager(
     eager: nn.Module, scripted: nn.Module, atoms: Configuration, cutoff: float, dtype: torch.dtype
 ) -> Check:
     arguments = (torch.from_numpy(atoms.types), *atoms.edges(cutoff, dtype))
-    difference = _relative(scripted(*arguments).detach(), eager(*arguments).detach())
+    difference = relative(scripted(*arguments).detach(), eager(*arguments).detach())
     return Check(f"scripted = eager, {len(atoms.types)} atoms, forces", difference, TOLERANCE[dtype])
 
 
@@ -163,7 +175,7 @@ def _layers_are_whole(
         state, energies = scripted.layer(k, len(types), types, state, edges, vectors)
         total = total + energies
     whole = scripted(types, edges, vectors)
-    return Check(f"layers = whole, {len(types)} atoms", _relative(total.detach(), whole.detach()), TOLERANCE[dtype])
+    return Check(f"layers = whole, {len(types)} atoms", relative(total.detach(), whole.detach()), TOLERANCE[dtype])
 
 
 def _force_is_gradient(eager: nn.Module, atoms: Configuration, cutoff: float, step: float = 1e-4) -> Check:
@@ -173,7 +185,7 @@ def _force_is_gradient(eager: nn.Module, atoms: Configuration, cutoff: float, st
     model = copy.deepcopy(eager).double()
     types = torch.from_numpy(atoms.types)
     edges, vectors = atoms.edges(cutoff, torch.float64)
-    _, gradient = _energies_and_gradient(model, types, edges, vectors)
+    _, gradient = energies_and_gradient(model, types, edges, vectors)
     forces = forces_of(gradient, edges, len(types))
     numeric = torch.zeros_like(forces)
     for atom, axis in [(a, x) for a in range(3) for x in range(3)]:
@@ -184,4 +196,4 @@ def _force_is_gradient(eager: nn.Module, atoms: Configuration, cutoff: float, st
             displaced = Configuration(moved, atoms.cell, atoms.types)
             energies.append(float(model(types, *displaced.edges(cutoff, torch.float64)).detach().sum()))
         numeric[atom, axis] = -(energies[0] - energies[1]) / (2 * step)
-    return Check("F = -dE/dr", _relative(forces[:3], numeric[:3]), FINITE_DIFFERENCE_TOLERANCE)
+    return Check("F = -dE/dr", relative(forces[:3], numeric[:3]), FINITE_DIFFERENCE_TOLERANCE)

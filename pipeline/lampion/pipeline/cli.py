@@ -85,7 +85,15 @@ def export(
     checkpoint: Annotated[
         Path, typer.Argument(help="Checkpoint (train/best.ckpt), .model of mace-torch, npz of sGDML")
     ],
-    out: Out = Path("model.pt"),
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Model file; default: model.pt or model.pt2")] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="torchscript (runs anywhere) or pt2 (compiled for this machine, several times faster); default: by the"
+            " suffix of --out",
+        ),
+    ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Load a model of mace-torch, a pickle, which can run any code.")
     ] = False,
@@ -95,11 +103,25 @@ def export(
     """Verify a trained model and write the file that `pair_style lampion` reads."""
     from lampion.deploy.export import export_model
 
+    out = _model_file(out, form)
     _keep(out, force)
     checks = export_model(checkpoint, out, trust=trust, head=head)
     worst = max(checks, key=lambda check: check.difference / check.tolerance)
     print(f"{len(checks)} checks passed; closest to its limit: {worst.name}, {worst.difference:.1e}")
     print(out)
+
+
+def _model_file(out: Path | None, form: str | None) -> Path:
+    """Name of the model file, whose suffix is that of its format."""
+    if form is not None:
+        _one_of("--format", form, ("torchscript", "pt2"))
+    if out is None:
+        return Path("model.pt2" if form == "pt2" else "model.pt")
+    if form is not None and (out.suffix == ".pt2") != (form == "pt2"):
+        raise typer.BadParameter(
+            f"{out}: names of compiled model files, and of no others, end in .pt2; or leave out --format"
+        )
+    return out
 
 
 @app.command()

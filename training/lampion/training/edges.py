@@ -1,47 +1,74 @@
 """How edges meet nodes: read the sender of every edge, sum edges into their receivers or their senders.
 
 The portable form indexes and scatters. Scattering is slow when a compiler turns it into atomic additions, so a graph
-in which every node has equally many edges (`pad`) may be evaluated inside `padded_edges`: sums are then plain sums over
-an axis, and the gradient of reading a sender is again a sum, over the reversed edges. Both forms give the same numbers.
+in which every node has equally many edges may be evaluated inside `padded_edges` or `part_of_graph`: sums are then
+plain sums over an axis. All forms give the same numbers.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch._jit_internal import is_scripting
 
-_reverse: Tensor | None = None
+
+@dataclass(frozen=True)
+class _Layout:
+    """Edges in rows k n .. k n + n - 1 belong to receiver k; what else is known of them."""
+
+    reverse: Tensor | None = None
+    sender_states: Tensor | None = None
+
+
+_layout: _Layout | None = None
 
 
 @contextmanager
-def padded_edges(reverse: Tensor) -> Iterator[None]:
-    """Evaluate models on a padded graph within this context.
+def _within(layout: _Layout) -> Iterator[None]:
+    global _layout
+    before, _layout = _layout, layout
+    try:
+        yield
+    finally:
+        _layout = before
+
+
+def padded_edges(reverse: Tensor) -> AbstractContextManager[None]:
+    """Evaluate models on a padded graph (`pad`) within this context.
+
+    The gradient of reading a sender is then again a sum over an axis, over the reversed edges.
 
     Args:
         reverse: (n_edges,), row of the edge that leads back; edges in rows k n .. k n + n - 1 belong to receiver k.
     """
-    global _reverse
-    before, _reverse = _reverse, reverse
-    try:
-        yield
-    finally:
-        _reverse = before
+    return _within(_Layout(reverse=reverse))
+
+
+def part_of_graph(sender_states: Tensor) -> AbstractContextManager[None]:
+    """Evaluate one layer within this context on some nodes of a graph, each with equally many edges.
+
+    Args:
+        sender_states: (n_edges, *), what reading the senders gives: they need not be among the nodes.
+    """
+    return _within(_Layout(sender_states=sender_states))
 
 
 def read_senders(state: Tensor, edge_index: Tensor) -> Tensor:
     """State of the sender of every edge, (n_edges, *)."""
     if not is_scripting():  # noqa: SIM102 - TorchScript skips the branch only if this stands alone
-        if _reverse is not None:
-            return _ReadSenders.apply(state, edge_index, _reverse)
+        if _layout is not None:
+            if _layout.sender_states is not None:
+                return _layout.sender_states
+            return _ReadSenders.apply(state, edge_index, _layout.reverse)
     return state.index_select(0, edge_index[1])
 
 
 def sum_into_receivers(values: Tensor, edge_index: Tensor, n_nodes: int) -> Tensor:
     """Σ over the edges that end at a node, (n_nodes, *)."""
     if not is_scripting():  # noqa: SIM102 - TorchScript skips the branch only if this stands alone
-        if _reverse is not None:
+        if _layout is not None:
             return values.reshape(n_nodes, -1, *values.shape[1:]).sum(1)
     return _scatter(values, edge_index[0], n_nodes)
 
@@ -49,7 +76,7 @@ def sum_into_receivers(values: Tensor, edge_index: Tensor, n_nodes: int) -> Tens
 def sum_products(left: Tensor, right: Tensor, edge_index: Tensor, n_nodes: int) -> Tensor:
     """Σ left ⊗ right over the edges that end at a node: (n_edges, a) and (n_edges, b) to (n_nodes, a, b)."""
     if not is_scripting():  # noqa: SIM102 - TorchScript skips the branch only if this stands alone
-        if _reverse is not None:  # one matrix product per node
+        if _layout is not None:  # one matrix product per node
             left, right = (values.reshape(n_nodes, -1, values.shape[1]) for values in (left, right))
             return torch.bmm(left.transpose(1, 2), right)
     return _scatter(left.unsqueeze(2) * right.unsqueeze(1), edge_index[0], n_nodes)
@@ -58,8 +85,8 @@ def sum_products(left: Tensor, right: Tensor, edge_index: Tensor, n_nodes: int) 
 def sum_into_senders(values: Tensor, edge_index: Tensor, n_nodes: int) -> Tensor:
     """Σ over the edges that start at a node, (n_nodes, *)."""
     if not is_scripting():  # noqa: SIM102 - TorchScript skips the branch only if this stands alone
-        if _reverse is not None:
-            return _SumIntoSenders.apply(values, edge_index, _reverse, n_nodes)
+        if _layout is not None:
+            return _SumIntoSenders.apply(values, edge_index, _layout.reverse, n_nodes)
     return _scatter(values, edge_index[1], n_nodes)
 
 

@@ -1,0 +1,105 @@
+"""Functions of tensors -> machine code: traced with open sizes, exported, compiled ahead of time by torch and g++."""
+
+import copy
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+import torch._inductor
+from torch import Tensor, nn
+from torch.export import Dim, export
+from torch.fx.experimental import _config as symbolic_shapes
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from lampion.deploy.layer_functions import Function, functions_of
+from lampion.deploy.verify import ExportError
+
+#: Threads evaluate parts of a graph, so a function itself runs in one.
+OPTIONS = {"aot_inductor.package": True, "cpp.threads": 1}
+#: Sizes of the graph traced with, all different, as sizes that are equal would be taken for one.
+N_NODES, N_CENTERS, WIDTH = 11, 5, 7
+#: Names of the extensions of a processor that a compiler may use.
+EXTENSIONS = re.compile(r"(s?sse|avx|fma|f16c|bmi|movbe|adx|aes|vaes|v?pclmul|gfni|sha|amx|popcnt|abm|sve|asimd)")
+
+
+def compile_model(model: nn.Module) -> dict[str, list[str]]:
+    """Machine code of all functions of a model, for this machine's processor: files by name of the function.
+
+    Raises:
+        ExportError: there is no compiler, or the model cannot be traced with open sizes.
+    """
+    compiler()
+    frozen = copy.deepcopy(model).eval().requires_grad_(False)  # weights become constants
+    functions = functions_of(frozen)
+    dtype = next(model.parameters()).dtype
+    return {name: _compile(name, functions[name], examples) for name, examples in _examples(functions, dtype)}
+
+
+def processor() -> list[str]:
+    """Extensions of this machine's processor that compiled code may use, as Linux names them."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return []
+    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return sorted(flag for flag in (flags[1].split() if flags else []) if EXTENSIONS.match(flag))
+
+
+def compiler() -> str:
+    """First line of what the C++ compiler says of itself.
+
+    Raises:
+        ExportError: there is none.
+    """
+    from torch._inductor.cpp_builder import get_cpp_compiler
+
+    try:
+        done = subprocess.run([get_cpp_compiler(), "--version"], capture_output=True, text=True, check=True)
+    except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+        raise ExportError(
+            "a compiled model needs a C++ compiler, and there is none; install g++, or write TorchScript: "
+            "--format torchscript"
+        ) from error
+    return done.stdout.splitlines()[0]
+
+
+def _compile(name: str, function: Function, examples: Sequence[Tensor]) -> list[str]:
+    # the rows of all tensors are open, but for edge_index, whose columns are
+    open_sizes = tuple({0 if tensor.shape[0] != 2 else 1: Dim.DYNAMIC} for tensor in examples)
+    try:
+        with symbolic_shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
+            traced = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*examples)
+            program = export(traced, tuple(examples), dynamic_shapes=open_sizes)
+        files = torch._inductor.aot_compile(program.module(), tuple(examples), options=OPTIONS)
+    except Exception as error:  # whatever torch's tracer or the compiler throws
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ExportError(
+            f"the model's function {name} cannot be compiled: {reason}; write TorchScript: --format torchscript"
+        ) from error
+    return [str(file) for file in cast(list[object], files) if Path(str(file)).suffix in (".so", ".json")]
+
+
+def _examples(functions: Mapping[str, Function], dtype: torch.dtype) -> Iterator[tuple[str, list[Tensor]]]:
+    """Arguments to trace each function with."""
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=dtype)
+
+    types, weights = torch.zeros(N_NODES, dtype=torch.int64), random(N_CENTERS)
+    centers, vectors = torch.arange(N_CENTERS), random(N_CENTERS * WIDTH, 3)
+    senders = torch.arange(N_CENTERS * WIDTH) % N_NODES
+    if "whole" in functions:
+        yield "whole", [types, torch.stack([senders, senders.flip(0)]), vectors, random(N_NODES)]
+        return
+    state: list[Tensor] = []
+    for k in range((len(functions) - 1) // 2):
+        part = [types, centers, senders, vectors, *state]
+        shape = functions[f"forward_{k}"](*part)[0].shape
+        yield f"forward_{k}", part
+        yield f"backward_{k}", [*part, weights, random(*shape)]
+        state = [random(N_NODES, *shape[1:])]
+    yield "last", [types, centers, senders, vectors, *state, weights]

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+#include "compiled_model.h"
+
+#include "compiled_layers.h"
+#include "contract.h"
+#include "machine_code.h"
+#include "processor.h"
+#include "sentences.h"
+
+#include <ATen/Parallel.h>
+#include <algorithm>
+#include <optional>
+#include <stdexcept>
+
+namespace {
+
+using at::Tensor;
+using lampion::Alone;
+using lampion::Exchange;
+using lampion::GraphView;
+using lampion::in_one_sentence;
+using lampion::MachineCode;
+using lampion::Result;
+using lampion::Setting;
+
+constexpr int INTERFACE = 1;    // of deploy/lampion/deploy/layer_functions.py
+const std::string AGAIN = "; export it anew on this machine: lampion export CHECKPOINT --format pt2";
+
+std::string minor_of(const std::string &version)
+{
+  return version.substr(0, version.find('.', version.find('.') + 1));
+}
+
+// Compiled code does not check what it is run on, or with.
+void require_made_for_this(const Setting &setting)
+{
+  const auto &made = *setting.compiled;
+  if (made.interface != INTERFACE)
+    throw std::runtime_error("its machine code has interface " + std::to_string(made.interface) +
+                             ", and this Lampion calls " + std::to_string(INTERFACE) + AGAIN);
+  if (minor_of(made.torch) != minor_of(LAMPION_TORCH_VERSION))
+    throw std::runtime_error("its machine code was made by torch " + made.torch +
+                             ", and this Lampion runs torch " LAMPION_TORCH_VERSION + AGAIN);
+  const auto missing = lampion::missing_extensions(made.processor);
+  if (!missing.empty())
+    throw std::runtime_error("its machine code was made for a processor with " + missing.front() +
+                             ", which this one has not" + AGAIN);
+  if (setting.dtype != setting.own_dtype)
+    throw std::runtime_error("its machine code computes in " + setting.own_dtype +
+                             "; write: precision model (TorchScript files can be cast)");
+  if (setting.device != "cpu")
+    throw std::runtime_error("its machine code is for the CPU; write: device cpu, or give a TorchScript file");
+}
+
+template <typename Real> class CompiledModel : public lampion::Model {
+ public:
+  CompiledModel(const std::string &path, const Setting &setting) :
+      cutoff_(setting.cutoff), code_(path, at::get_num_threads()), conservative_(setting.conservative)
+  {
+    if (!code_.has("whole")) layers_.emplace(code_, setting.n_layers, setting.cutoff);
+  }
+
+  bool layered() const override { return layers_.has_value(); }
+  int state_width() const override { return layers_ ? layers_->state_width() : 0; }
+
+  Result evaluate(const GraphView &graph) override
+  {
+    return in_one_sentence("The model's machine code failed", [&] {
+      std::vector<double> weights(graph.n_nodes, 0.0);
+      std::fill_n(weights.begin(), graph.n_centers, 1.0);
+      if (!graph.center_positions) return differentiate(graph, weights);
+      moments_.clear();
+      for (int a = 0; a < 3; a++) {
+        for (int64_t k = 0; k < graph.n_centers; k++) weights[k] = graph.center_positions[3 * k + a];
+        const auto *const gradient = differentiate(graph, weights).gradient;
+        moments_.insert(moments_.end(), gradient, gradient + 3 * graph.n_edges);
+      }
+      std::fill_n(weights.begin(), graph.n_centers, 1.0);
+      auto result = differentiate(graph, weights);
+      result.moments = moments_.data();
+      return result;
+    });
+  }
+
+  Result evaluate_by_layers(const GraphView &graph, Exchange &exchange) override
+  {
+    return in_one_sentence("The model's machine code failed", [&] {
+      layers_->evaluate(graph, std::vector<double>(graph.n_centers, 1.0), exchange);
+      return Result{layers_->energies().data(), layers_->gradient().data(), nullptr, nullptr};
+    });
+  }
+
+ private:
+  Result differentiate(const GraphView &graph, const std::vector<double> &weights)
+  {
+    if (!layers_) return run_whole(graph, weights);
+    Alone alone;
+    layers_->evaluate(graph, weights, alone);
+    return {layers_->energies().data(), layers_->gradient().data(), nullptr, nullptr};
+  }
+
+  // Two atoms without weight, and two edges between them beyond the cutoff, come last, so that no size is below two.
+  Result run_whole(const GraphView &graph, const std::vector<double> &weights)
+  {
+    const auto none = at::zeros({2}, at::kLong), far = at::full({2, 3}, 2.0 * cutoff_, at::kDouble);
+    const auto types = lampion::borrow(graph.types, {graph.n_nodes}, at::kLong);
+    const auto index = lampion::borrow(graph.edge_index, {2, graph.n_edges}, at::kLong);
+    const auto vectors = lampion::borrow(graph.edge_vectors, {graph.n_edges, 3}, dtype_);
+    const auto shares = lampion::borrow(weights.data(), {graph.n_nodes}, at::kDouble);
+    const auto beyond = at::full({2, 2}, graph.n_nodes, at::kLong);
+    const auto found = code_.run("whole", {at::cat({types, none}), at::cat({index, beyond}, 1),
+                                           at::cat({vectors, far.to(dtype_)}), at::cat({shares, far.select(1, 0) * 0}).to(dtype_)}, 0);
+    return conservative_ ? keep_gradient(found, graph) : keep_forces(found[0], graph);
+  }
+
+  Result keep_gradient(const std::vector<Tensor> &found, const GraphView &graph)
+  {
+    energies_ = found[0].narrow(0, 0, graph.n_centers).to(at::kDouble).contiguous();
+    gradient_ = found[1].narrow(0, 0, graph.n_edges).to(at::kDouble).contiguous();
+    return {energies_.const_data_ptr<double>(), gradient_.const_data_ptr<double>(), nullptr, nullptr};
+  }
+
+  Result keep_forces(const Tensor &forces, const GraphView &graph)
+  {
+    energies_ = at::zeros({graph.n_centers}, at::kDouble);
+    forces_ = forces.narrow(0, 0, graph.n_centers).to(at::kDouble).contiguous();
+    return {energies_.const_data_ptr<double>(), nullptr, nullptr, forces_.const_data_ptr<double>()};
+  }
+
+  static constexpr auto dtype_ = c10::CppTypeToScalarType<Real>::value;
+  double cutoff_;
+  MachineCode code_;
+  bool conservative_;
+  std::optional<lampion::CompiledLayers<Real>> layers_;
+  Tensor energies_, gradient_, forces_;
+  std::vector<double> moments_;
+};
+}    // namespace
+
+std::unique_ptr<lampion::Model> lampion::load_compiled(const std::string &path, const Setting &setting)
+{
+  require_made_for_this(setting);
+  if (setting.dtype == "float32") return std::make_unique<CompiledModel<float>>(path, setting);
+  return std::make_unique<CompiledModel<double>>(path, setting);
+}
