@@ -1,5 +1,7 @@
 """Potentials of a few lines, written against the model-file contract, and their model files."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -127,7 +129,26 @@ def write_model(
     units: str = "metal",
     dtype: torch.dtype = torch.float64,
 ) -> Path:
-    """Script `module` and write it as a model file."""
+    """Script `module` and write it as a model file; a compiled one where it can be, if LAMPION_TEST_COMPILED is set."""
     manifest = Manifest(cutoff, type_names, n_layers, str(dtype).removeprefix("torch."), units)
-    save_model(torch.jit.script(module.to(dtype).eval()), manifest, path)
+    module = module.to(dtype).eval()
+    if not ("LAMPION_TEST_COMPILED" in os.environ and write_compiled(module, manifest, path)):
+        save_model(torch.jit.script(module), manifest, path)
     return path
+
+
+def write_compiled(module: torch.nn.Module, manifest: Manifest, path: Path) -> bool:
+    """Compile `module` into a model file; False if it cannot be, as one whose energies are not finite everywhere."""
+    from lampion.deploy.compile import compile_model
+    from lampion.deploy.package import description, save_compiled
+    from lampion.deploy.verify import ExportError
+    from lampion.training.build import torch_dtype
+
+    versions = {"torch": torch.__version__}
+    try:
+        code = compile_model(module, torch_dtype(manifest.dtype))
+        made_for = replace(manifest, compiled=description(code), versions=versions)
+        save_compiled(code, module, torch.jit.script(module), made_for, path)
+    except ExportError:
+        return False
+    return True

@@ -9,7 +9,6 @@ import torch
 
 import laws
 import lj
-from lampion.deploy.modelfile import Manifest, save_model
 from stock_lmp import Finished, System, crystal, script
 
 Lmp = Callable[..., Finished]
@@ -45,8 +44,7 @@ def write(folder: Path, name: str, system: System) -> str:
     build, n_layers = MODELS[name]
     cutoff = CUTOFF if "layers" in name and "equivariant" not in name else laws.CUTOFF
     system.write(folder, 1.0)
-    manifest = Manifest(cutoff, ("A", "B"), n_layers, "float64")
-    save_model(torch.jit.script(build().double().eval()), manifest, folder / "model.pt")
+    lj.write_model(build(), folder / "model.pt", ("A", "B"), cutoff, n_layers)
     return "pair_style lampion\npair_coeff * * model.pt A B"
 
 

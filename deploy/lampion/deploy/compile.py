@@ -3,6 +3,7 @@
 import copy
 import re
 import subprocess
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -25,8 +26,12 @@ N_NODES, N_CENTERS, WIDTH = 11, 5, 7
 EXTENSIONS = re.compile(r"(s?sse|avx|fma|f16c|bmi|movbe|adx|aes|vaes|v?pclmul|gfni|sha|amx|popcnt|abm|sve|asimd)")
 
 
-def compile_model(model: nn.Module) -> dict[str, list[str]]:
+def compile_model(model: nn.Module, dtype: torch.dtype) -> dict[str, list[str]]:
     """Machine code of all functions of a model, for this machine's processor: files by name of the function.
+
+    Args:
+        model: the model.
+        dtype: of edge vectors and energies.
 
     Raises:
         ExportError: there is no compiler, or the model cannot be traced with open sizes.
@@ -34,7 +39,6 @@ def compile_model(model: nn.Module) -> dict[str, list[str]]:
     compiler()
     frozen = copy.deepcopy(model).eval().requires_grad_(False)  # weights become constants
     functions = functions_of(frozen)
-    dtype = next(model.parameters()).dtype
     return {name: _compile(name, functions[name], examples) for name, examples in _examples(functions, dtype)}
 
 
@@ -70,10 +74,11 @@ def _compile(name: str, function: Function, examples: Sequence[Tensor]) -> list[
     # the rows of all tensors are open, but for edge_index, whose columns are
     open_sizes = tuple({0 if tensor.shape[0] != 2 else 1: Dim.DYNAMIC} for tensor in examples)
     try:
-        with symbolic_shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
+        # torch warns of its own ways
+        with warnings.catch_warnings(action="ignore"), symbolic_shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
             traced = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*examples)
             program = export(traced, tuple(examples), dynamic_shapes=open_sizes)
-        files = torch._inductor.aot_compile(program.module(), tuple(examples), options=OPTIONS)
+            files = torch._inductor.aot_compile(program.module(), tuple(examples), options=OPTIONS)
     except Exception as error:  # whatever torch's tracer or the compiler throws
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ExportError(

@@ -129,12 +129,13 @@ def _write(
 ) -> list[Check]:
     scripted = script(model)
     checks = verify(model, scripted, cutoff, len(type_names), samples)
-    code = compile_model(model) if output.suffix == COMPILED else {}
+    dtype = next(model.parameters()).dtype
+    code = compile_model(model, dtype) if output.suffix == COMPILED else {}
     manifest = Manifest(
         cutoff=cutoff,
         type_names=tuple(type_names),
         n_layers=int(model.n_layers),  # type: ignore[arg-type]
-        dtype=str(next(model.parameters()).dtype).removeprefix("torch."),
+        dtype=str(dtype).removeprefix("torch."),
         versions={"torch": str(torch.__version__), "lampion": version("lampion")},
         training=training,
         references=references,

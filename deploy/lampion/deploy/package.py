@@ -27,6 +27,7 @@ from lampion.deploy.verify import (
     relative,
     require,
 )
+from lampion.training.build import torch_dtype
 from lampion.training.files import atomic_path
 
 
@@ -94,7 +95,7 @@ def _write(
 def _checks(
     functions: Mapping[str, Function], eager: nn.Module, manifest: Manifest, samples: Sequence[Configuration]
 ) -> Iterator[Check]:
-    dtype = next(eager.parameters()).dtype
+    dtype = torch_dtype(manifest.dtype)
     for atoms in samples or random_samples(manifest.cutoff, len(manifest.type_names)):
         types = torch.from_numpy(atoms.types)
         edges, vectors = atoms.edges(manifest.cutoff, dtype)
