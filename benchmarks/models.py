@@ -5,7 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lampion.deploy.compile import compile_model
 from lampion.deploy.modelfile import Manifest, save_model
+from lampion.deploy.package import description, save_compiled
 from lampion.training.build import build_model
 from lampion.training.config import ModelConfig
 from lampion.training.statistics import DataStatistics
@@ -65,7 +67,7 @@ def learned() -> nn.Module:
 
 
 def write_models(folder: Path) -> None:
-    """`lj.pt`, `learned.pt`, `nothing.pt`, `carrier.pt`."""
+    """`lj.pt`, `learned.pt`, `nothing.pt`, `carrier.pt`, and `learned.pt2`, compiled."""
     width = 4 * ModelConfig().channels
     for name, module, cutoff, n_layers, dtype in (
         ("lj", LennardJones(), LJ_CUTOFF, 1, "float64"),
@@ -74,3 +76,9 @@ def write_models(folder: Path) -> None:
         ("carrier", Carrier(width), CUTOFF, N_LAYERS, "float32"),
     ):
         save_model(torch.jit.script(module), Manifest(cutoff, ("Ar",), n_layers, dtype), folder / f"{name}.pt")
+    module = learned()
+    code = compile_model(module, torch.float32)
+    manifest = Manifest(
+        CUTOFF, ("Ar",), N_LAYERS, "float32", versions={"torch": torch.__version__}, compiled=description(code)
+    )
+    save_compiled(code, module, torch.jit.script(module), manifest, folder / "learned.pt2")

@@ -27,6 +27,7 @@ from lampion.deploy import plugin_dir
 PAIRS = {
     "lj/cut": f"pair_style lj/cut {LJ_CUTOFF}\npair_coeff * * {EPSILON} {SIGMA}",
     **{name: f"pair_style lampion\npair_coeff * * {name}.pt Ar" for name in ("lj", "nothing", "carrier", "learned")},
+    "compiled": "pair_style lampion\npair_coeff * * learned.pt2 Ar",
 }
 
 INPUT = """
@@ -98,20 +99,27 @@ def environment() -> dict[str, str]:
 
 def table(runs: list[Run]) -> str:
     """What the runs say together, in Markdown."""
-    rows = ["| atoms | ranks | lj/cut | lj model | learned | ghosts | graph + scatter | exchange | comm | efficiency |",
-            "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    rows = ["| atoms | ranks | lj/cut | lj model | learned | compiled | ghosts | graph + scatter | exchange | comm "
+            "| efficiency | compiled |",
+            "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
     by = {(run.atoms, run.ranks, run.potential): run for run in runs}
     for atoms, ranks in sorted({(run.atoms, run.ranks) for run in runs}):
-        native, pair, nothing, carrier, learned = (by[atoms, ranks, name] for name in PAIRS)
-        single = by.get((atoms, 1, "learned"))
-        efficiency = f"{learned.speed / (ranks * single.speed):.0%}" if single and ranks > 1 else ""
+        native, pair, nothing, carrier, learned, compiled = (by[atoms, ranks, name] for name in PAIRS)
+        efficiencies = [efficiency(run, by.get((atoms, 1, run.potential))) for run in (learned, compiled)]
         exchange = max(carrier.pair - nothing.pair, 0.0) if ranks > 1 else 0.0
-        rows.append(
-            f"| {atoms} | {ranks} | {native.speed / 1e3:.0f} | {pair.speed / 1e3:.0f} | {learned.speed / 1e3:.1f} "
-            f"| {learned.ghosts:.0f} | {nothing.pair / learned.pair:.1%} | {exchange / learned.pair:.1%} "
-            f"| {learned.comm / learned.loop:.1%} | {efficiency} |"
-        )
+        cells = [
+            f"{atoms}", f"{ranks}", f"{native.speed / 1e3:.0f}", f"{pair.speed / 1e3:.0f}",
+            f"{learned.speed / 1e3:.1f}", f"{compiled.speed / 1e3:.1f}", f"{learned.ghosts:.0f}",
+            f"{nothing.pair / learned.pair:.1%}", f"{exchange / learned.pair:.1%}",
+            f"{learned.comm / learned.loop:.1%}", *efficiencies,
+        ]  # fmt: skip
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def efficiency(run: Run, single: Run | None) -> str:
+    """Speed over that of as many runs on one rank."""
+    return f"{run.speed / (run.ranks * single.speed):.0%}" if single and run.ranks > 1 else ""
 
 
 def main() -> None:
