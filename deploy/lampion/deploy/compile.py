@@ -1,10 +1,10 @@
 """Functions of tensors -> machine code: traced with open sizes, exported, compiled ahead of time by torch and g++."""
 
-import copy
 import re
 import subprocess
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -37,9 +37,22 @@ def compile_model(model: nn.Module, dtype: torch.dtype) -> dict[str, list[str]]:
         ExportError: there is no compiler, or the model cannot be traced with open sizes.
     """
     compiler()
-    frozen = copy.deepcopy(model).eval().requires_grad_(False)  # weights become constants
-    functions = functions_of(frozen)
-    return {name: _compile(name, functions[name], examples) for name, examples in _examples(functions, dtype)}
+    traceable = cast(Callable[[], AbstractContextManager[None]], getattr(model, "traceable", nullcontext))
+    with _frozen(model), traceable():
+        functions = functions_of(model)
+        return {name: _compile(name, functions[name], examples) for name, examples in _examples(functions, dtype)}
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Weights are constants within. The model itself, since copies of some, as of MACE, are not what was copied."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 def processor() -> list[str]:

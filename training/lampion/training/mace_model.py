@@ -11,7 +11,7 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from lampion.training.errors import CheckpointError, ConfigError
 from lampion.training.model_config import MaceConfig
+from lampion.training.so3 import spherical_harmonics
 from lampion.training.statistics import DataStatistics
 
 _LOADS_ANYTHING = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -64,7 +65,7 @@ class MacePotential(nn.Module):
             "node_attrs": nn.functional.one_hot(types, len(self.type_names)).to(dtype),
             "cell": torch.zeros([3, 3], dtype=dtype, device=device),
             "batch": torch.zeros_like(types),
-            "ptr": torch.tensor([0, n_nodes], device=device),
+            "ptr": torch.zeros([2], dtype=torch.int64, device=device),  # of one graph; only its length is read
             "head": self.head,
         }
         energies = self.mace(data, compute_force=False)["node_energy"]
@@ -79,6 +80,11 @@ class MacePotential(nn.Module):
         return twin
 
     @torch.jit.unused
+    def traceable(self) -> AbstractContextManager[None]:
+        """A context in which sizes can be left open: TorchScript, of which e3nn's harmonics are made, fixes them."""
+        return _traceable()
+
+    @torch.jit.unused
     def scripted(self) -> torch.jit.ScriptModule:
         """The TorchScript form; parts of MACE are traced and not scripted, which e3nn knows how to do."""
         from e3nn.util import jit
@@ -87,6 +93,13 @@ class MacePotential(nn.Module):
         with _quiet():
             twin.mace = jit.compile(twin.mace)
             return torch.jit.script(twin)
+
+
+def _harmonics(l_max: int, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    """Spherical harmonics of e3nn, whose polar axis is y, with Σ_m Y_lm² = 1 on the unit sphere."""
+    ours = spherical_harmonics(l_max, torch.stack([z, x, y], dim=-1))
+    degrees = [ours[..., degree**2 : (degree + 1) ** 2] / (2 * degree + 1) ** 0.5 for degree in range(l_max + 1)]
+    return torch.cat(degrees, dim=-1)
 
 
 def build_mace(config: MaceConfig, statistics: DataStatistics) -> MacePotential:
@@ -186,6 +199,18 @@ def _mace_torch() -> Iterator[None]:
         os.environ.pop(_LOADS_ANYTHING, None)
         if before is not None:
             os.environ[_LOADS_ANYTHING] = before
+
+
+@contextmanager
+def _traceable() -> Iterator[None]:
+    from e3nn.o3 import _spherical_harmonics as e3nn_module
+
+    before = e3nn_module._spherical_harmonics
+    e3nn_module._spherical_harmonics = _harmonics
+    try:
+        yield
+    finally:
+        e3nn_module._spherical_harmonics = before
 
 
 @contextmanager
