@@ -130,5 +130,5 @@ def test_a_leak_of_four_kilobytes_a_step_is_noticed() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_memory_stays_flat_for_200_million_atom_steps(tmp_path: Path, ranks: int) -> None:
-    """A million in each lap, ten minutes on a core of its own: `pytest -m slow tests/lammps/test_soak.py`."""
+    """A million in each lap, ten minutes at 350,000 per second and core: `pytest -m slow tests/lammps/test_soak.py`."""
     assert soak(tmp_path, ranks, cells=10, laps=200, steps=125, every=2.0) >= 200_000_000
