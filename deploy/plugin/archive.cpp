@@ -21,15 +21,19 @@ namespace {
 // A TorchScript archive is a zip file, and a zip file starts with these bytes.
 void require_zip(const std::string &path)
 {
+  std::error_code unknown;
+  const auto status = std::filesystem::status(path, unknown);
+  if (std::filesystem::is_directory(status)) refuse(path, "it is a folder");
+  if (std::filesystem::is_fifo(status)) refuse(path, "it is a pipe");    // to open it would wait for a writer
   std::ifstream file(path, std::ios::binary);
   if (!file)
     throw std::runtime_error("Cannot open model file " + path + ": " + std::strerror(errno) +
                              "; give the path from the folder lmp is started in");
-  if (std::filesystem::is_directory(path)) refuse(path, "it is a folder");
   char start[4] = {};
   file.read(start, sizeof start);
   if (std::memcmp(start, "PK\3\4", sizeof start) != 0) refuse(path, "it is no TorchScript archive");
 }
+
 // Bytes may change on a disk or in a transfer, and weights that changed would give forces that are only a little wrong.
 void require_checksums(caffe2::serialize::PyTorchStreamReader &archive, const std::string &path)
 {

@@ -109,14 +109,11 @@ void ComputeLampionDeviation::init()
 
 void ComputeLampionDeviation::load_members()
 {
-  comm_forward = 1;
-  comm_reverse = 3;
+  pair->make_room(3);    // forces
   for (auto &[path, potential, types] : impl->members) {
     if (!potential.model) pair->load_model(path.c_str(), potential);
     pair->require_reach(path.c_str(), potential);
-    // the pair style communicates for its members; told here, so that LAMMPS makes its buffers wide enough
-    comm_forward = std::max(comm_forward, potential.model->state_width());
-    comm_reverse = std::max(comm_reverse, potential.model->state_width());
+    pair->make_room(potential.model->state_width());
   }
 }
 
@@ -173,6 +170,9 @@ void ComputeLampionDeviation::require_current()
 
 void ComputeLampionDeviation::update_deviations()
 {
+  if (force->pair_match("lampion", 1) != pair)
+    error->all(FLERR, "compute lampion/deviation {} belongs to the pair_style lampion of the last run, which is gone; "
+               "give it and its pair_coeff again, and run", id);
   const auto &first = pair->potential();
   if (up_to_date == first.evaluations && n_owned == atom->nlocal) return;
   require_current();

@@ -18,7 +18,8 @@ namespace lampion {
 /// floats travel in them two to a double, so that half as many bytes pass between the ranks.
 class GhostExchange : public Exchange {
  public:
-  GhostExchange(LAMMPS_NS::Comm *comm, LAMMPS_NS::Pair *pair) : comm(comm), pair(pair) {}
+  /// `comm` by reference: `comm_style` puts another object in its place.
+  GhostExchange(LAMMPS_NS::Comm *&comm, LAMMPS_NS::Pair *pair) : comm(comm), pair(pair) {}
 
   void forward(float *rows, int width) override { comm->forward_comm(pair, take(rows, width)); }
   void forward(double *rows, int width) override { comm->forward_comm(pair, take(rows, width)); }
@@ -77,7 +78,7 @@ class GhostExchange : public Exchange {
     }
   }
 
-  LAMMPS_NS::Comm *comm;
+  LAMMPS_NS::Comm *&comm;
   LAMMPS_NS::Pair *pair;
   char *rows = nullptr;
   size_t bytes = 0;    // of a row

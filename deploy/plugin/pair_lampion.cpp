@@ -192,12 +192,19 @@ void PairLampion::init_style()
   choose_mode();
   impl->announced = false;
   if (mode == EXTENDED) widen_ghost_shell();
-  comm_forward = comm_reverse = std::max(1, mode == EXCHANGED ? impl->model->state_width() : 1);
-  // hybrid copies these sizes before pair_coeff has told how wide a state is
-  force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
-  force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
-
+  comm_forward = comm_reverse = 1;
+  if (mode == EXCHANGED) make_room(impl->model->state_width());
   neighbor->add_request(this, NeighConst::REQ_FULL | (mode == EXTENDED ? NeighConst::REQ_GHOST : 0));
+}
+
+// For rows of `width` numbers in LAMMPS's buffers. A tiled layout receives no more than what stands here, whatever
+// width it is given for a single exchange; hybrid copies these sizes before pair_coeff has told how wide a state is.
+void PairLampion::make_room(int width)
+{
+  for (auto *pair : {static_cast<Pair *>(this), force->pair}) {
+    pair->comm_forward = std::max(pair->comm_forward, width);
+    pair->comm_reverse = std::max(pair->comm_reverse, width);
+  }
 }
 
 // LAMMPS keeps bonded pairs in the list, marked, unless both factors are 0 and there is no long-range solver.
@@ -291,5 +298,6 @@ double PairLampion::init_one(int i, int j)
 
 double PairLampion::memory_usage()
 {
-  return Pair::memory_usage() + impl->graph->bytes() + sizeof(double) * impl->owner.capacity();
+  const double graph = impl->graph ? impl->graph->bytes() : 0.0;    // `info` asks before there is a pair_coeff
+  return Pair::memory_usage() + graph + sizeof(double) * impl->owner.capacity();
 }

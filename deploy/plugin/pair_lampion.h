@@ -41,6 +41,7 @@ class PairLampion : public Pair {
   const int *model_types() const { return map; }
   void load_model(const char *, lampion::Potential &);
   void require_reach(const char *, const lampion::Potential &);
+  void make_room(int);
   void evaluate(lampion::Potential &, const int *);
   void forces(const lampion::Potential &, double **);
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 struct LAMMPS_NS::PairLampion::Impl : lampion::Potential {
-  Impl(Comm *comm, Pair *pair) : exchange(comm, pair) {}
+  Impl(Comm *&comm, Pair *pair) : exchange(comm, pair) {}
 
   lampion::Options options;
   lampion::GhostExchange exchange;

@@ -112,6 +112,17 @@ def test_deviation_is_that_of_separate_runs(lmp: Lmp, tmp_path: Path, name: str,
     np.testing.assert_allclose(figures(done)[-1], [forces.max(), forces.mean(), energy], rtol=1e-8)
 
 
+@pytest.mark.parametrize("name", ["one layer", "mixed"])
+def test_rows_wider_than_the_running_models_pass_through_an_irregular_decomposition(
+    lmp: Lmp, tmp_path: Path, name: str
+) -> None:
+    """Forces, and the states of a member, where the running model has nothing to send."""
+    write(tmp_path, COMMITTEES[name])
+    expected = lmp(with_deviation(len(COMMITTEES[name])), 2)
+    tiled = lmp(with_deviation(len(COMMITTEES[name]), "comm_style tiled\nbalance 1.0 rcb\nrun 0"), 2)
+    np.testing.assert_allclose(tiled.atoms()["c_d"], expected.atoms()["c_d"], rtol=1e-9)
+
+
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_members_that_agree_deviate_by_nothing(lmp: Lmp, tmp_path: Path, ranks: int) -> None:
     write(tmp_path, [COMMITTEES["three layers"][0]] * 3)
@@ -214,6 +225,13 @@ def test_between_runs_only_the_last_step_is_known(lmp: Lmp, tmp_path: Path) -> N
     gone = "group one id 1\ndelete_atoms group one compress no\n"
     refused = lmp(f'{text}{gone}print "value ${{d}}"', good=False)
     assert "between runs only values of the last step are there" in refused.output
+
+
+def test_pair_style_that_is_gone_is_not_asked(lmp: Lmp, tmp_path: Path) -> None:
+    write(tmp_path, COMMITTEES["one layer"])
+    native = "pair_style lj/cut 8\npair_coeff * * 0.01 3.4"
+    text = f'variable d equal c_d[1]\n{with_deviation(3)}\n{native}\nprint "${{d}}"'
+    assert "belongs to the pair_style lampion of the last run, which is gone" in lmp(text, good=False).output
 
 
 REFUSED = {

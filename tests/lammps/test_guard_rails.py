@@ -9,9 +9,11 @@ import pytest
 import torch
 from ase import Atoms
 from ase.neighborlist import neighbor_list
+from torch import Tensor
 
 import lj
 from lampion.deploy.modelfile import Manifest, save_model
+from layered import Layered
 from stock_lmp import Finished, System, crystal, script
 
 Lmp = Callable[..., Finished]
@@ -94,13 +96,15 @@ def test_nothing_to_count(lmp: Lmp, tmp_path: Path, keywords: str, training: dic
     assert said or "training data" not in output
 
 
+# two atoms meet head on, 0.1 Å nearer at each step, in a corner that only one rank owns
+FAR = System(np.array([[4.0, 4, 4], [8.95, 4, 4], [35, 6, 6]]), np.array([40.0, 10, 10]), np.array([1, 1, 2]))
+MEET = "group b id 2\nvelocity b set -100 0 0\nfix 1 all nve\ntimestep 0.001\nthermo 1\nrun 20"
+
+
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_run_stops_on_the_step_of_a_short_pair(lmp: Lmp, tmp_path: Path, ranks: int) -> None:
-    """Two atoms meet head on, 0.1 Å nearer at each step, in a corner that only one rank owns."""
-    far = System(np.array([[4.0, 4, 4], [8.95, 4, 4], [35, 6, 6]]), np.array([40.0, 10, 10]), np.array([1, 1, 2]))
-    write(tmp_path, far, training={"Ar-Ar": 4.5})
-    meet = "group b id 2\nvelocity b set -100 0 0\nfix 1 all nve\ntimestep 0.001\nthermo 1\nrun 20"
-    done = lmp(script(PAIR.format("distance stop"), boundary="f f f", then=meet), ranks, good=False)
+    write(tmp_path, FAR, training={"Ar-Ar": 4.5})
+    done = lmp(script(PAIR.format("distance stop"), boundary="f f f", then=MEET), ranks, good=False)
     found = re.search(r"ERROR: Atoms (\d) and (\d) are ([\d.]+) apart at step (\d+), and 4.5 is the", done.output)
     assert found, done.output
     assert {found[1], found[2]} == {"1", "2"}
@@ -142,3 +146,55 @@ def test_layers_that_lose_their_numbers_stop_every_rank(lmp: Lmp, tmp_path: Path
     done = lmp(script(PAIR.format("")), ranks, good=False)
     assert "gradient that is no finite number at step 0" in done.output
     assert done.output.count(", nearest neighbor at ") == 5
+
+
+class Brittle(Layered):
+    """No forces; the first of two layers hands on states of NaN, or raises, where atoms are nearer than 4.5 Å."""
+
+    def __init__(self, raises: bool) -> None:
+        super().__init__(n_layers=2)
+        self.raises = raises
+
+    @torch.jit.export
+    def embed(self, types: Tensor) -> Tensor:
+        return torch.ones(types.shape[0], 1, dtype=torch.float64)
+
+    @torch.jit.export
+    def layer(
+        self,
+        k: int,
+        n_centers: int,
+        types: Tensor,  # noqa: ARG002 - part of the contract
+        state: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        gap = (edge_vectors**2).sum(1) - 4.5**2
+        if self.raises and bool((gap < 0).any()):
+            raise ValueError("too near for this model")
+        messages = 0.0 * (torch.sqrt(gap) if k == 0 else gap).unsqueeze(1) * state[edge_index[1]]
+        out = state[:n_centers].index_add(0, edge_index[0], messages)
+        return out, 0.0 * out[:, 0]
+
+
+def meet_on_one_of_two_ranks(lmp: Lmp, folder: Path, raises: bool) -> str:
+    """What `lmp` prints as it stops; the other rank owns an atom that sees nobody, and waits in the exchange."""
+    FAR.write(folder, 1.0)
+    lj.write_model(Brittle(raises), folder / "model.pt", ("Ar", "Kr"), 6.0, n_layers=2)
+    done = lmp(script(PAIR.format("exchange layer"), boundary="f f f", then=MEET), 2, good=False)
+    assert "2 by 1 by 1 MPI processor grid" in done.output
+    assert re.search(r"^ +4 .*\n", done.output, re.MULTILINE)
+    assert not re.search(r"^ +5 .*\n", done.output, re.MULTILINE)
+    return " ".join(done.output.split())
+
+
+def test_states_without_numbers_on_one_rank_stop_both(lmp: Lmp, tmp_path: Path) -> None:
+    output = meet_on_one_of_two_ranks(lmp, tmp_path, raises=False)
+    assert "ERROR: The model returned an energy or a gradient that is no finite number at step 5; look" in output
+    named = re.findall(r"(\d+) \(type (\d)\) at \(\S+ \S+ \S+\), nearest neighbor at ([\d.]+)", output)
+    assert sorted(named) == [("1", "1", "4.45"), ("2", "1", "4.45")]
+
+
+def test_layer_that_raises_on_one_rank_stops_both(lmp: Lmp, tmp_path: Path) -> None:
+    assert "ERROR on proc 0: " in (output := meet_on_one_of_two_ranks(lmp, tmp_path, raises=True))
+    assert "too near for this model" in output

@@ -53,6 +53,14 @@ BOXES = {
     "one-atom-thin": Situation(
         atoms=box("region box block 0 0.6 0 9 0 9", "create_atoms 1 single 0.1 0.2 0.3"), before="boundary p f f"
     ),
+    "two-dimensions": Situation(
+        "velocity all create ${t} 7 loop geom\nfix 1 all nve\nfix 2 all enforce2d\nrun 10",
+        atoms=box(
+            "dimension 2\nlattice sq $(v_a/1.4)\nregion box block 0 7 0 7 -0.5 0.5",
+            SHAKEN.replace("${d} 5 units", "0 5 units"),
+        ),
+        potentials=("lj", "eam"),
+    ),
     "lonely-atom": Situation(atoms=box(VACUUM, "create_atoms 1 single 20 20 20 units box"), before="boundary f f f"),
     "atoms-out-of-reach": Situation(
         atoms=box(VACUUM, "create_atoms 1 single 5 5 5 units box\ncreate_atoms 2 single 30 30 30 units box"), ranks=2

@@ -33,6 +33,8 @@ ENSEMBLES = {
     "wall": Situation(nve(200, "fix 2 all wall/reflect zlo EDGE zhi EDGE"), before="boundary p p f"),
     "minimize-cg": Situation("min_style cg\nminimize 0 1e-6 40 400", moved=1e-6),
     "minimize-sd": Situation("min_style sd\nminimize 0 1e-6 40 400"),
+    "minimize-quickmin": Situation("min_style quickmin\nminimize 0 1e-6 60 400"),
+    "minimize-hftn": Situation("min_style hftn\nminimize 0 1e-4 10 100", moved=1e-6),
     "minimize-fire": Situation("min_style fire\nminimize 0 1e-6 100 400"),
     "box-relax-iso": Situation("fix 1 all box/relax iso 0 vmax 1e-3\nminimize 0 1e-6 30 300", moved=1e-6),
     "box-relax-aniso": Situation("fix 1 all box/relax aniso 100 vmax 1e-3\nminimize 0 1e-6 30 300", moved=1e-6),
@@ -95,6 +97,22 @@ CHANGES = {
         ),
     ),
     "evaporate": Situation(nve(100, "region low block INF INF INF INF 0 1", "fix 2 all evaporate 10 3 low 49892")),
+    "all-deleted": Situation(
+        nve(5) + "\ndelete_atoms group all\nrun 5\ncreate_atoms 1 box\n"
+        "displace_atoms all random ${d} ${d} ${d} 8 units box\nvelocity all create ${t} 9 loop geom\nrun 5"
+    ),
+    "ids-given-anew": Situation(
+        nve(10) + "\ndelete_atoms random fraction 0.3 yes all NULL 9 compress no\nreset_atoms id\nrun 10"
+    ),
+    "boundary-opened": Situation(f"run 0\n{CLOSE}change_box all boundary p p f\nOUTPUT\nrun 0"),
+    "comm-style-changed": Situation("run 0\ncomm_style tiled\nbalance 1.0 rcb\nrun 0"),
+    "omp-suffix": Situation(nve(20) + "\nsuffix off", before="package omp 2\nsuffix omp"),
+    "grand-canonical": Situation(
+        nve(20, "fix 2 all gcmc 5 10 10 2 29494 $(5*v_t) -2.5 ${d} full_energy"),
+        before="atom_modify map yes",
+        atoms=CRYSTAL + "delete_atoms random fraction 0.5 yes all NULL 9\n",
+        potentials=("lj", "eam"),
+    ),
     "thermal-conductivity-swap": Situation(nve(40, "fix 2 all thermal/conductivity 10 z 4")),
     "monte-carlo-swap": Situation(
         nve(40, "fix 2 all atom/swap 10 1 5 $(v_t) ke yes types 1 2"), potentials=("lj", "eam")
@@ -104,6 +122,11 @@ CHANGES = {
 NEIGHBORS = {
     "list-every-step": Situation(nve(50, "neigh_modify every 1 delay 0 check no")),
     "list-at-intervals": Situation(nve(50, "neigh_modify every 10 delay 10 check yes")),
+    "atoms-sorted-often": Situation(nve(20, "atom_modify sort 1 3.0", "neigh_modify every 2 delay 0 check no")),
+    "list-multi": Situation(nve(10, "neighbor ${skin} multi")),
+    "list-of-a-group": Situation(
+        "group one type 1\natom_modify first one\nneigh_modify include one\n" + nve(10, "neigh_modify every 2 delay 0")
+    ),
     "list-nsq": Situation(nve(20, "neighbor ${skin} nsq")),
     "list-without-skin": Situation("neighbor 0.0 bin\nrun 0"),
     "list-once": Situation(nve(20, "neigh_modify once yes")),
@@ -122,6 +145,9 @@ PARALLEL = {
     ),
     "minimize-two-ranks": Situation("minimize 0 1e-6 5 50", ranks=2, moved=1e-6),
     "tiled": Situation("balance 1.0 rcb\n" + nve(5), before="comm_style tiled", ranks=2, potentials=("lj", "sw")),
+    "tiled-from-now-on": Situation(
+        "run 0\ncomm_style tiled\nbalance 1.0 rcb\n" + nve(5), ranks=2, potentials=("lj", "sw")
+    ),
     "balance-shift": Situation("balance 1.0 shift xyz 10 1.05\n" + nve(5), ranks=2),
     "fix-balance": Situation(nve(6, "fix 3 all balance 2 1.0 shift z 5 1.05"), ranks=2),
     "processors-along-x": Situation(before="processors 2 1 1", ranks=2),

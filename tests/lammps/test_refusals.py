@@ -1,6 +1,7 @@
 """Misuse ends the run, on every rank, with one sentence that says what to write."""
 
 import json
+import os
 import struct
 import zipfile
 from collections.abc import Callable
@@ -33,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, where in places.items():
         (tmp_path / f"flipped-{name}.pt").write_bytes(flipped(content, where))
     (tmp_path / "folder.pt").mkdir()
+    os.mkfifo(tmp_path / "pipe.pt")
     with zipfile.ZipFile(tmp_path / "zip.pt", "w") as archive:
         archive.writestr("notes/notes.txt", "no model")
     torch.jit.save(torch.jit.script(lj.argon(2)), tmp_path / "foreign.pt")
@@ -156,6 +158,7 @@ CASES = {
     "null": (pair("* * good.pt Ar NULL"), "All pair coeffs are not set"),
     "missing": (of("lost"), "Cannot open model file lost.pt: No such file or directory"),
     "folder": (of("folder"), "folder.pt is not a Lampion model file: it is a folder; make one with"),
+    "pipe": (of("pipe"), "pipe.pt is not a Lampion model file: it is a pipe; make one with"),
     "html": (of("page"), "page.pt is not a Lampion model file: it is no TorchScript archive"),
     "empty": (of("empty"), "empty.pt is not a Lampion model file: it is no TorchScript archive"),
     "four-bytes": (of("cut4"), f"cut4.pt {DAMAGED}"),
@@ -208,6 +211,16 @@ CASES = {
         "Pair style does not support rRESPA inner/middle/outer",
     ),
     "options-without-coeffs": (of("good") + "\npair_style lampion distance off", "All pair coeffs are not set"),
+    "style-alone": ("pair_style lampion\ninfo memory", "All pair coeffs are not set"),
+    "hybrid-without-coeffs": (
+        "pair_style hybrid lampion lj/cut 8\npair_coeff * * lj/cut 0.01 3.4",
+        "Pair hybrid sub-style lampion is not used",
+    ),
+    "pair-write": (of("good") + "\npair_write 1 1 9 r 2 8 table x", "lampion does not support pair_write"),
+    "pair-local": (
+        of("good") + "\ncompute c all pair/local eng\ndump 2 all local 1 pairs c_c",
+        "Pair style does not support compute pair/local",
+    ),
     "restart": (
         of("good") + "\nwrite_restart box.restart\nclear\nread_restart box.restart\nrun 0",
         "Must re-specify non-restarted pair style (lampion) after read_restart",
