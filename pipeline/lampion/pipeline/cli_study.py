@@ -74,14 +74,14 @@ def _many_models(
 ) -> None:
     started = time.monotonic() if begun is None else begun
     from lampion.pipeline.grid import GridStudy, chosen, require_data
-    from lampion.pipeline.grid_config import load_grid
+    from lampion.pipeline.grid_config import default_folder, load_grid
     from lampion.pipeline.grid_report import conclude, lines
     from lampion.pipeline.grid_workers import scheduling, work_alone, work_together
     from lampion.pipeline.resumable import exits_resumable
 
     grid = load_grid(name, small=small, sets=sets)
     todo = chosen(grid, models)
-    folder = out or Path("runs") / (Path(name).stem + ("-small" if small else ""))
+    folder = out or default_folder(name, small)
     study = GridStudy(grid, require_data(grid, data), folder)
     with exits_resumable():
         if dry_run:
@@ -89,7 +89,7 @@ def _many_models(
             return
         study.prepare()
         if jobs == 1:
-            work_alone(study, todo, lambda text: print(text, flush=True), started)
+            work_alone(study, todo, lambda text: print(text, flush=True), begun=started, wait=bool(models))
         else:
             given = [*("--set=" + text for text in sets), *(f"--model={model.name}" for model in todo if models)]
             arguments = ["study", name, "--data", str(data), "-o", str(folder), *given, *(["--small"] if small else [])]

@@ -84,12 +84,16 @@ class GridStudy:
         with FileLock(self.folder / "data.lock"):
             run_stages([self._data_stage()], StageRecord(self.folder / "data.json"), lambda _: None)
 
-    def run(self, models: Sequence[GridModel], announce: Announce) -> float:
-        """Work on every model that is neither finished nor held by another process; returns the seconds of work."""
+    def run(self, models: Sequence[GridModel], announce: Announce, *, wait: bool = False) -> float:
+        """Work on all models that are not finished; those held by another process only if told to `wait`.
+
+        Returns:
+            Seconds of work on models.
+        """
         worked = 0.0
         for model in models:
             lock = FileLock(self.path(model) / ".lock")
-            if not lock.acquire(wait=False):
+            if not lock.acquire(wait=wait):
                 continue
             try:
                 if self.finished(model):

@@ -99,6 +99,11 @@ def study_path(name: str) -> Path:
     return Path(name) if name.endswith((".yaml", ".yml")) else shipped_path(f"studies/{name}.yaml")
 
 
+def default_folder(name: str, small: bool) -> Path:
+    """Where a study is written if nothing else is asked for."""
+    return Path("runs") / (Path(name).stem + ("-small" if small else ""))
+
+
 def load_grid(name: str, *, small: bool = False, sets: Sequence[str] = ()) -> Grid:
     """Models of a shipped study, or of a study file beside `configs/`.
 

@@ -14,13 +14,14 @@ from lampion.pipeline.tune_workers import run_workers
 LEDGER = "workers.jsonl"
 
 
-def work_alone(study: GridStudy, models: Sequence[GridModel], announce: Announce, begun: float) -> None:
+def work_alone(study: GridStudy, models: Sequence[GridModel], announce: Announce, *, begun: float, wait: bool) -> None:
     """Work on models in this process until none is left, and note the time.
 
     Args:
         begun: when this process was asked for, by `time.monotonic`: its start counts as scheduling.
+        wait: for models that another process works on.
     """
-    worked = study.run(models, announce)
+    worked = study.run(models, announce, wait=wait)
     row = {"begun": begun, "seconds": time.monotonic() - begun, "work": worked}
     with FileLock(study.folder / "data.lock"), (study.folder / LEDGER).open("a", encoding="utf-8") as ledger:
         ledger.write(json.dumps(row) + "\n")
