@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lampion.pipeline import cli_data, cli_evaluate, cli_hessian, cli_stability, cli_study, cli_tune
+from lampion.pipeline import cli_data, cli_evaluate, cli_hessian, cli_improve, cli_stability, cli_study, cli_tune
 from lampion.pipeline.cli_verdict import exit_by, print_verdict
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command()(cli_evaluate.evaluate)
 app.command()(cli_tune.tune)
 app.command()(cli_stability.stability)
 app.command()(cli_study.study)
+app.command()(cli_improve.improve)
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder or file to write.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
