@@ -89,6 +89,8 @@ class Improvement:
             announce(self._line(found[-1]))
             if found[-1].limit <= self.config.target or not found[-1].figures["failures"]:
                 break
+        models = [JudgedModel(f"round {r.number}", r.figures, {"frames": r.frames}) for r in found]
+        write_stability_report(models, self.folder / "report.html", title="Learning from failure")
         return found
 
     def data(self, number: int) -> Path:
@@ -174,7 +176,7 @@ class Improvement:
         return Round(number, len(read_hdf5(self._parts(number)[0])), figures)
 
     def _write(self, rounds: list[Round]) -> None:
-        """`rounds.json` and the page, after every round."""
+        """`rounds.json`, after every round."""
         rows = [
             {
                 "round": r.number,
@@ -185,8 +187,6 @@ class Improvement:
             for r in rounds
         ]
         write_json(self.folder / "rounds.json", {"target": self.config.target, "rounds": rows})
-        models = [JudgedModel(f"round {r.number}", r.figures, {"frames": r.frames}) for r in rounds]
-        write_stability_report(models, self.folder / "report.html", title="Learning from failure")
 
     def _line(self, found: Round) -> str:
         figures = found.figures
