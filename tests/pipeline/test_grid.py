@@ -91,10 +91,15 @@ def test_the_small_grid_is_a_part_of_it():
         assert set(axis.values) <= set(whole.config.grid[name].values)
 
 
+def no_page(*_: object, **__: object) -> None:
+    """In place of what writes a page."""
+
+
 def test_two_models_from_data_to_page(data, tmp_path, lampion, monkeypatch):
     study, out = write_study(tmp_path), tmp_path / "out"
     command = ("study", study, "--data", data, "-o", out)
     monkeypatch.setattr(grid_module, "why_left_out", lambda _: None)  # so few epochs teach little
+    monkeypatch.setattr("lampion.pipeline.stability.write_stability_report", no_page)  # one per model: takes seconds
     listed = lampion(*command, "--dry-run")
     assert [line.split() for line in listed.out.splitlines()] == [
         ["forces3-train40", "to", "do"],
@@ -140,6 +145,7 @@ def test_two_models_from_data_to_page(data, tmp_path, lampion, monkeypatch):
     assert summary["replicas"] == sum(int(row["replicas"]) for row in rows)
     assert summary["by_parameter"].keys() == {"forces_weight"}  # what does not vary is no parameter
 
+    monkeypatch.setattr("lampion.pipeline.grid_report.write_stability_report", no_page)
     outcomes = [out / "models" / row["model"] / "outcome.json" for row in rows]
     times = [path.stat().st_mtime_ns for path in outcomes]
     assert lampion(*command).code == 0

@@ -7,7 +7,6 @@ folder, which the kernel releases when the process dies; whoever comes next goes
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
@@ -88,7 +87,7 @@ class GridStudy:
         """Work on all models that are not finished; those held by another process only if told to `wait`.
 
         Returns:
-            Seconds of work on models.
+            Seconds spent in training, export and test.
         """
         worked = 0.0
         for model in models:
@@ -99,10 +98,10 @@ class GridStudy:
                 if self.finished(model):
                     continue
                 announce(f"{model.name}: {self.state(model)}")
-                started = time.monotonic()
+                before = sum(StageRecord(self.path(model) / "stages.json").seconds.values())
                 with logged(self.path(model) / "log.txt"):
                     outcome = self._run_model(model)
-                worked += time.monotonic() - started
+                worked += sum(outcome.seconds.values()) - before
                 announce(f"{model.name}: {self._line(model, outcome)}")
             finally:
                 lock.release()

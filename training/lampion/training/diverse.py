@@ -9,6 +9,9 @@ from lampion.training.frames import Floats
 from lampion.training.graphs import Graph
 from lampion.training.novelty import Environments, TrainingSet
 
+#: distance below which environments are the same but for rounding
+SAME = 1e-6
+
 
 def farthest_frames(candidates: Sequence[Graph], known: TrainingSet, n: int) -> list[int]:
     """Indices of at most `n` candidates, the most novel first.
@@ -32,7 +35,7 @@ def farthest_frames(candidates: Sequence[Graph], known: TrainingSet, n: int) -> 
         np.maximum.at(novelty, environments.frames, distance)
         novelty[chosen] = -np.inf
         best = int(novelty.argmax())
-        if novelty[best] <= 0.0:
+        if novelty[best] <= SAME:
             break
         chosen.append(best)
         distance = np.minimum(distance, _distances(environments, best))
