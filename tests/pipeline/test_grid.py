@@ -28,14 +28,14 @@ TINY = {
         "train_size": {"key": "data.train", "values": [40]},
     },
     "valid_share": 0.2,
-    "stability": {"replicas": 3, "steps": 40},
+    "stability": {"replicas": 2, "steps": 40},
 }
 TRAINING = {
     "data": {"file": "frames.h5", "test": 10, "split_seed": 1},
     "model": {"architecture": "e3x", "features": 8, "max_degree": 1, "num_iterations": 2, "num_basis_functions": 8},
     "loss": {"energy": 1.0},
     "optimizer": {"warmup_steps": 5},
-    "epochs": 10,
+    "epochs": 4,
     "batch_size": 4,
     "threads": 1,
 }
@@ -150,9 +150,9 @@ def test_two_models_from_data_to_page(data, tmp_path, lampion, monkeypatch):
     times = [path.stat().st_mtime_ns for path in outcomes]
     assert lampion(*command).code == 0
     assert [path.stat().st_mtime_ns for path in outcomes] == times
-    changed = write_study(tmp_path, stability={"replicas": 3, "steps": 60})  # another test of the same trainings
+    changed = write_study(tmp_path, stability={"replicas": 2, "steps": 60})  # another test of the same trainings
     assert lampion("study", changed, "--data", data, "-o", out, "--dry-run").out.count("begun") == 2
-    criterion = write_study(tmp_path, stability={"replicas": 3, "steps": 40, "criterion": "gradient"})
+    criterion = write_study(tmp_path, stability={"replicas": 2, "steps": 40, "criterion": "gradient"})
     logs = [path.parent / "stability/run/log.lammps" for path in outcomes]
     before = [path.stat().st_mtime_ns for path in logs]
     assert lampion("study", criterion, "--data", data, "-o", out).code == 0  # judged anew, not run anew

@@ -36,6 +36,8 @@ from lampion.training.split import PARTS
 Announce = Callable[[str], None]
 #: one of so many new frames is validated on
 _VALID_EVERY = 5
+#: frames labelled for one that is learned: in many of them the reference itself may make no sense
+_POOL = 4
 
 
 @dataclass(frozen=True)
@@ -146,26 +148,28 @@ class Improvement:
         return Stage(f"learn from failures of {number}", partial(self._choose, number), inputs, (chosen,), settings)
 
     def _choose(self, number: int) -> None:
-        """Choose and label; frames of the reference's own explosions are left out."""
+        """Label a pool of novel frames, and choose from those in which the reference's forces are of a usual size."""
         folder = self.path(number)
         figures = json.loads((folder / "stability" / "stability.json").read_text())
         candidates = before_failure(folder / "stability" / "run", figures)
-        chosen = choose(candidates, read_hdf5(self._parts(number)[0]), self.cutoff, self.config.frames)
-        if not chosen:
+        known, n = read_hdf5(self._parts(number)[0]), self.config.frames
+        pool = choose(candidates, known, self.cutoff, _POOL * n)
+        if not pool:
             raise DataError(
                 f"{folder}: none of {figures['failures']} failures left frames to learn from; frames are kept of "
                 "replicas that the watch takes out, not of those that only drift"
             )
-        labelled = relabel(chosen, self.config.reference, folder / "labels")
-        size = np.linalg.norm(labelled.forces, axis=1)
-        largest = np.maximum.reduceat(size, labelled.offsets[:-1])
+        labelled = relabel(pool, self.config.reference, folder / "labels")
+        largest = np.maximum.reduceat(np.linalg.norm(labelled.forces, axis=1), labelled.offsets[:-1])
         usable = np.flatnonzero((largest <= self.config.largest_force) & np.isfinite(labelled.energy))
         if not len(usable):
             raise DataError(
-                f"{folder}: the reference has forces above {self.config.largest_force:g} eV/Å in all {len(chosen)} "
+                f"{folder}: the reference has forces above {self.config.largest_force:g} eV/Å in all {len(pool)} "
                 f"frames before failures, the smallest {largest.min():.3g}; raise largest_force"
             )
-        write_extxyz(labelled.select(usable), folder / "chosen.extxyz")
+        kept = choose([pool[k] for k in usable], known, self.cutoff, n)
+        rows = [k for k in usable.tolist() if any(pool[k] is atoms for atoms in kept)]
+        write_extxyz(labelled.select(rows), folder / "chosen.extxyz")
 
     def _merge(self, number: int) -> Stage:
         chosen, old, new = self.path(number - 1) / "chosen.extxyz", self._parts(number - 1), self._parts(number)

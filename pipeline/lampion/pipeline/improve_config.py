@@ -30,7 +30,7 @@ class ImproveConfig(BaseModel):
     rounds: int = Field(5, ge=1, description="times that frames are added, at most")
     frames: int = Field(50, ge=1, description="frames added in a round")
     largest_force: float = Field(
-        50.0, gt=0, description="frames with a larger force of the reference are left out, eV/Å"
+        20.0, gt=0, description="frames with a larger force of the reference are left out, eV/Å"
     )
     finetune: dict[str, Any] = Field(
         default_factory=dict, description="keys of the training config in the rounds after the first training"
