@@ -9,6 +9,7 @@ import torch
 import argon
 import laws
 from lampion.training import novelty
+from lampion.training.diverse import farthest_frames
 from lampion.training.environments import fingerprints
 from lampion.training.evaluate import evaluate
 from lampion.training.frames import Frames
@@ -110,3 +111,14 @@ def test_large_sets_are_represented_by_a_part(monkeypatch):
     tested = graphs_of(argon.crystal_frames(2, seed=1))
     assert len(part.environments.types) == 100
     assert (part.distances(tested) >= full.distances(tested) - 1e-12).all()
+
+
+def test_the_most_novel_frames_are_chosen_and_none_that_adds_nothing():
+    frames = argon.crystal_frames(6)
+    known, (near, far) = frames.select([0, 1, 2]), frames.select([3, 4]).chunks(1)
+    far = replace(far, positions=0.7 * far.positions, cell=0.7 * far.cell)
+    training = TrainingSet(graphs_of(known), 1, CUTOFF)
+    candidates = [*graphs_of(known), *graphs_of(near), *graphs_of(far), *graphs_of(near), *graphs_of(far)]
+    assert farthest_frames(candidates, training, 10) == [4, 3]
+    assert farthest_frames(candidates, training, 1) == [4]
+    assert farthest_frames([], training, 3) == []

@@ -5,13 +5,12 @@ import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from lampion.pipeline import cli_data, cli_evaluate, cli_hessian, cli_stability, cli_tune
+from lampion.pipeline import cli_data, cli_evaluate, cli_hessian, cli_improve, cli_stability, cli_study, cli_tune
+from lampion.pipeline.cli_verdict import exit_by, print_verdict
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +24,8 @@ app.command()(cli_hessian.hessian)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_tune.tune)
 app.command()(cli_stability.stability)
+app.command()(cli_study.study)
+app.command()(cli_improve.improve)
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder or file to write.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
@@ -184,34 +185,11 @@ def analyze(
     write_report(analysis, folder / "report.html")
     if as_json:
         print(json.dumps(analysis, ensure_ascii=False))
-        _exit_by(analysis)
+        exit_by(analysis)
         return
-    _print_verdict(analysis)
+    print_verdict(analysis)
     print(folder / "report.html")
-    _exit_by(analysis)
-
-
-@app.command()
-def study(
-    name: Annotated[str, typer.Argument(help="Shipped study (argon), or the path of a study file")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; default: runs/NAME")] = None,
-    sets: Sets = [],  # noqa: B006
-) -> None:
-    """Run a study from reference data to verdict; continues where it stopped and skips what is up to date."""
-    from lampion.pipeline.stages import StageRecord, run_stages
-    from lampion.pipeline.study import Study
-    from lampion.pipeline.study_config import find_study
-
-    files = find_study(name, sets)
-    folder = out or Path("runs") / files.config.system
-    folder.mkdir(parents=True, exist_ok=True)
-    record = StageRecord(folder / "stages.json")
-    steps = Study(files, folder)
-    run_stages(steps.stages(), record, lambda text: print(text, flush=True))
-    analysis = steps.conclude(record)
-    _print_verdict(analysis)
-    print(folder / "report.html")
-    _exit_by(analysis)
+    exit_by(analysis)
 
 
 @app.command()
@@ -278,23 +256,6 @@ def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
 def _keep(path: Path, force: bool) -> None:
     if path.exists() and not force:
         raise typer.BadParameter(f"{path} exists; overwrite it with --force", param_hint="--out")
-
-
-def _exit_by(analysis: dict[str, Any]) -> None:
-    """Exit code 4 if a criterion is not met; everything has been written by then."""
-    if not analysis["passed"]:
-        raise typer.Exit(4)
-
-
-def _print_verdict(analysis: dict[str, Any]) -> None:
-    from lampion.analysis import verdict_table
-
-    table = Table("", "unit", "learned", "reference", "criterion", "verdict")
-    for row in verdict_table(analysis):
-        verdict = {True: "[green]pass[/]", False: "[red]FAIL[/]", None: ""}[row.passed]
-        table.add_row(row.name, row.unit, row.learned, row.reference, row.criterion, verdict)
-    wide = None if sys.stdout.isatty() else 130
-    Console(width=wide).print(table)
 
 
 def main() -> None:

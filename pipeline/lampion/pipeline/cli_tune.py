@@ -28,7 +28,8 @@ def tune(
     """Search hyperparameters; leaves best.yaml for `lampion train`, trials.csv and tune.html. Run again to continue."""
     if importlib.util.find_spec("optuna") is None:
         raise MissingExtraError("`lampion tune` needs optuna: pip install 'lampion[tune]'")
-    from lampion.pipeline.tune import Tuning, exits_resumable
+    from lampion.pipeline.resumable import exits_resumable
+    from lampion.pipeline.tune import Tuning
     from lampion.pipeline.tune_workers import run_workers
 
     with exits_resumable():

@@ -82,7 +82,10 @@ def _plugin_entry(entry: metadata.EntryPoint) -> PluginEntry:
 
 
 def lammps_environment(threads: int = 1, base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for the real `lmp`, made from `base`: plugin folders, the MPI library, and `OMP_NUM_THREADS`.
+    """The environment for the real `lmp`, made from `base`.
+
+    It names the plugin folders, the MPI library, `OMP_NUM_THREADS`, and, unless it is set, where the wheel's potential
+    files are.
 
     The wheel's own MPI comes first on the library path: with another MPICH before it, every rank would run on its own.
     """
@@ -92,6 +95,7 @@ def lammps_environment(threads: int = 1, base: Mapping[str, str] | None = None) 
     _prepend(env, "LD_LIBRARY_PATH", [str(library.parent)] if library else [])
     _prepend(env, "LAMMPS_PLUGIN_PATH", folders)
     env["OMP_NUM_THREADS"] = str(threads)
+    env.setdefault("LAMMPS_POTENTIALS", str(lammps_binary().parent / "share" / "lammps" / "potentials"))
     return env
 
 

@@ -95,13 +95,17 @@ def run_stability(config: StabilityConfig, out: Path, *, restart: bool) -> dict[
     return figures
 
 
+def what_is_run(config: StabilityConfig) -> dict[str, Any]:
+    """The settings that trajectories depend on, beside model and starts."""
+    return config.model_dump(mode="json", exclude=_JUDGING | {"model", "starts"})
+
+
 def _plan(config: StabilityConfig) -> dict[str, Any]:
     """Everything the trajectories depend on."""
     for path in (config.model, config.starts):
         if not path.is_file():
             raise ConfigError(f"{path}: no such file")
-    settings = config.model_dump(mode="json", exclude=_JUDGING | {"model", "starts"})
-    return settings | {"model": sha256(config.model), "starts": sha256(config.starts)}
+    return what_is_run(config) | {"model": sha256(config.model), "starts": sha256(config.starts)}
 
 
 def _require_same(folder: Folder, plan: dict[str, Any], restart: bool) -> None:

@@ -76,10 +76,11 @@ def _load(path: Path) -> StudyConfig:
     try:
         return StudyConfig.model_validate(yaml.safe_load(path.read_text()))
     except (ValidationError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {_first(error)}") from None
+        raise ConfigError(f"{path}: {first_problem(error)}") from None
 
 
-def _first(error: ValidationError | yaml.YAMLError) -> str:
+def first_problem(error: ValidationError | yaml.YAMLError) -> str:
+    """Key and message of the first problem."""
     if isinstance(error, ValidationError):
         problem = error.errors()[0]
         return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

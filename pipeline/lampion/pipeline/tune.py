@@ -7,11 +7,8 @@ that runs and is not locked was left behind, and whoever comes next goes on with
 
 import json
 import math
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -206,16 +203,6 @@ class Tuning:
         epochs = f"{len(trial.intermediate_values)} epochs"
         values = ", ".join(f"{key}={value}" for key, value in trial.params.items())
         return f"{name} {self.search.metric} {trial.value:.6g}, {epochs}  {values}"
-
-
-@contextmanager
-def exits_resumable() -> Iterator[None]:
-    """Context in which SIGTERM ends the program with code 75 where no training is there to note it."""
-    previous = signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(75))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _write_config(config: TrainConfig, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Several processes at one search: the same command again, once per process, stopped together."""
+"""Several processes at one search or study: the same command again, once per process, stopped together."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ _COMMAND = "from lampion.pipeline.cli import main; main()"
 
 
 class WorkerError(ValueError):
-    """A process of the search that ended by itself, with its exit code."""
+    """A process that ended by itself, with its exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ def run_workers(arguments: list[str], n_processes: int) -> None:
     """Run `lampion ARGUMENTS` in `n_processes` processes that share the cores, and wait for all.
 
     A signal is passed on, and every process stops at its next step. If this process is killed, the kernel kills them:
-    they leave trials that the next start of the search continues.
+    they leave work that the next start continues.
 
     Raises:
         InterruptedTrainingError: a signal came.
@@ -42,7 +42,7 @@ def run_workers(arguments: list[str], n_processes: int) -> None:
                 for worker in workers:
                     worker.send_signal(stop.received)
     if stop.received:
-        raise InterruptedTrainingError("the search stopped; the same command goes on with it", stop.received)
+        raise InterruptedTrainingError("stopped; the same command goes on", stop.received)
     failed = [worker.returncode for worker in workers if worker.returncode]
     if failed:
         code = failed[0] if failed[0] > 0 else 75

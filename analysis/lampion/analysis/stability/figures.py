@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lampion.analysis.figures import COLOURS, GREY, panel, styled
-from lampion.analysis.stability.model import Pool, Value, difference
+from lampion.analysis.stability.model import JudgedModel, Pool, Value, difference
 from lampion.analysis.stability.survival import Curve, cumulative_incidence
 
 Array = NDArray[np.float64]
@@ -76,6 +76,21 @@ def energy_variance(varied: Mapping[str, Mapping[Value, Pool]]) -> Figure:
         return float(middle), float(low), float(high)
 
     return _by_parameter(varied, bar, "variance of the energy (eV²)", logarithmic=True)
+
+
+@styled
+def error_against_failure(models: Sequence[JudgedModel], error: str) -> Figure:
+    """Share of replicas that fail (%) against a test error, one point with its interval per model that has both."""
+    figure, axes = panel(error.replace("_", " ").replace(" per A", "/Å"), "replicas that fail (%)")
+    known = [model for model in models if error in model.errors]
+    x = [model.errors[error] for model in known]
+    rates = [model.figures["failure_probability"] for model in known]
+    low, middle, high = (np.array([100 * rate[end] for rate in rates]) for end in ("low", "value", "high"))
+    axes.vlines(x, low, high, color=GREY, linewidth=1.0)
+    axes.plot(x, middle, "o", color=COLOURS["learned"], markersize=5)
+    axes.set_xscale("log")
+    axes.set_ylim(-2.0, 102.0)
+    return figure
 
 
 @styled

@@ -18,11 +18,16 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True)
 class JudgedModel:
-    """A model of a study: name, hyper-parameters, and the content of its `stability.json`."""
+    """A model of a study: name, content of its `stability.json`, hyper-parameters, and test errors if they are known.
+
+    Attributes:
+        errors: of energies and forces on unseen frames, by names that end in their unit.
+    """
 
     name: str
     figures: Mapping[str, Any]
     parameters: Mapping[str, Value] = field(default_factory=dict)
+    errors: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from lampion.analysis.stability.snapshots import snapshots
 
 MAX_BARS = 40
 _MAX_CURVES = 8
+#: the test error that is drawn against failures
+FORCE_ERROR = "forces_mae_meV_per_A"
 
 DEFINITIONS = {
     "failure": "The first of: an energy, force or position that is no number; a force, temperature, distance or drift "
@@ -30,12 +32,19 @@ DEFINITIONS = {
 
 
 def write_stability_report(
-    models: Sequence[JudgedModel], path: Path, *, title: str = "How learned dynamics fail"
+    models: Sequence[JudgedModel],
+    path: Path,
+    *,
+    title: str = "How learned dynamics fail",
+    left_out: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page, which needs no other file and no network.
 
     Pooled over models, intervals take replicas for independent: where models of one value differ among themselves,
     they are too narrow, and the page says so.
+
+    Args:
+        left_out: models of the study that were not run, and why.
 
     Raises:
         ValueError: no models.
@@ -53,6 +62,7 @@ def write_stability_report(
         parameters=list(dict.fromkeys(name for model in models for name in model.parameters)),
         total=pool(ordered).rate.text,
         n_models=len(models),
+        left_out=left_out or {},
         n_replicas=sum(model.figures["replicas"] for model in models),
         pictures=[*drawn, *_scenes(ordered)],
         thresholds=ordered[0].figures["definition"],
@@ -117,6 +127,11 @@ def _study_pictures(models: Sequence[JudgedModel]) -> Iterator[Picture]:
         "How soon", "Mean time to failure within the run; the whole run where none fails.",
         figures.mean_time(parameters),
     )  # fmt: skip
+    if sum(FORCE_ERROR in model.errors for model in models) > 1:
+        yield picture(
+            "Does the test error tell?", "Force error on unseen frames against the share of replicas that fail; one "
+            "point per model, 95 % intervals.", figures.error_against_failure(models, FORCE_ERROR),
+        )  # fmt: skip
     if any(model.figures["energy_variance_eV2"] for model in models):
         yield picture(
             "How steady", "Variance of the total energy of the replicas that hold; median and quartiles over models.",
