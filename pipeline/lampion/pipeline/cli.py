@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lampion.pipeline import cli_data, cli_evaluate, cli_hessian, cli_stability, cli_tune
+from lampion.pipeline import cli_data, cli_diagnose, cli_evaluate, cli_hessian, cli_stability, cli_tune
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,7 @@ app.command()(cli_hessian.hessian)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_tune.tune)
 app.command()(cli_stability.stability)
+app.command()(cli_diagnose.diagnose)
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder or file to write.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]

@@ -14,14 +14,13 @@ from lampion.deploy.modelfile import read_manifest
 from lampion.pipeline import starts, work
 from lampion.pipeline.progress import task
 from lampion.pipeline.records import write_json
+from lampion.pipeline.replay import newest_restart
 from lampion.pipeline.runner import RECORD
 from lampion.pipeline.shipped import shipped_path
 from lampion.pipeline.stability_config import StabilityConfig
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.files import sha256
 
-#: at both ends of a whole LAMMPS restart file
-_MAGIC = b"LammpS RestartT"
 #: keys without a say in what is run: the verdict is made anew each time
 _JUDGING = {"criterion", "ranks"}
 
@@ -50,8 +49,7 @@ class Folder:
     @property
     def newest_restart(self) -> Path | None:
         """The last restart file that was written to its end."""
-        found = sorted(self.run.glob("run.restart.*"), key=lambda path: path.stat().st_mtime, reverse=True)
-        return next((path for path in found if path.read_bytes()[-64:].count(_MAGIC)), None)
+        return newest_restart(self.run)
 
     def finished(self, steps: int) -> bool:
         """Whether `lmp` came to the last step, or to the failure of the last replica.

@@ -32,30 +32,34 @@ class Walk:
 
 
 def energy_walk(series: Series, n_atoms: int) -> Walk | None:
-    """Robust drift of one replica; None for fewer than 50 samples.
+    """Robust drift of one replica, see `robust_drift`; None for fewer than 50 samples."""
+    if len(series.time) < N_STRETCHES:
+        return None
+    total = series.energy
+    return Walk(
+        robust_drift(series.time, total * (_MEV / n_atoms)),
+        float(total.var()),
+        float(total.std()) * _MEV / n_atoms,
+    )
+
+
+def robust_drift(time: Array, energy: Array) -> Estimate:
+    """Slope of an energy with its 95 % interval, not led astray by single wild samples.
 
     The energy is averaged over 50 equal stretches. Slope: the median of the slopes of all pairs of them (Theil and
     Sen). Interval: blocks of b consecutive residuals drawn at random, 400 times, give a spread s of that median;
     slope ± q s (n / (n - 2b))^(1/2) with q from Student's t with n/b - 2 degrees of freedom, b as in `energy_drift`.
 
+    Args:
+        time, energy: (n,), n >= 50.
     Source: Sen, Journal of the American Statistical Association 63, 1379 (1968); Künsch, Annals of Statistics 17, 1217
     (1989).
     """
-    length = len(series.time) // N_STRETCHES
-    if length == 0:
-        return None
-    time, energy = (
-        values[: length * N_STRETCHES].reshape(N_STRETCHES, length).mean(axis=1)
-        for values in (series.time, series.energy * (_MEV / n_atoms))
-    )
-    slope, intercept, _, _ = theilslopes(energy, time)
-    half = _half_interval(time, energy - intercept - slope * time)
-    total = series.energy
-    return Walk(
-        Estimate(float(slope), float(slope - half), float(slope + half)),
-        float(total.var()),
-        float(total.std()) * _MEV / n_atoms,
-    )
+    length = len(time) // N_STRETCHES
+    means = [values[: length * N_STRETCHES].reshape(N_STRETCHES, length).mean(axis=1) for values in (time, energy)]
+    slope, intercept, _, _ = theilslopes(means[1], means[0])
+    half = _half_interval(means[0], means[1] - intercept - slope * means[0])
+    return Estimate(float(slope), float(slope - half), float(slope + half))
 
 
 def _half_interval(time: Array, residual: Array) -> float:
