@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from lampion.analysis.diagnosis.approach import Approach, energy_error, force_error
+from lampion.analysis.diagnosis.approach import Approach, energy_error, force_error, rms
 from lampion.analysis.stability.definition import LAMPION
 from lampion.analysis.stability.folder import Watched
 from lampion.analysis.stability.judge import first_failures
@@ -65,7 +65,9 @@ def _with_errors(
     n_atoms, ends = len(molecules[0]), np.cumsum([len(frames.time) for frames in kept])[:-1]
     parts = [np.split(values, ends) for values in (forces, true_forces, energy, true_energy)]
     return [
-        replace(one, forces=force_error(f, true_f), energy=energy_error(e, true_e, n_atoms)) if len(f) else one
+        replace(one, forces=force_error(f, true_f), scale=rms(true_f), energy=energy_error(e, true_e, n_atoms))
+        if len(f)
+        else one
         for one, f, true_f, e, true_e in zip(found, *parts, strict=True)
     ]
 

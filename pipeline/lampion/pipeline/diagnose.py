@@ -88,8 +88,8 @@ def diagnose(
         raise ConfigError(f"--steps {steps}: a slope needs at least {MIN_STEPS}")
     case = _open(folder, model)
     with TemporaryDirectory(prefix="lampion-diagnose-") as work, task("diagnosis") as shown:
-        drift = _drift(case, steps, Path(work), shown)
         failed = _failures(case, Path(work) / "relabel", reference, data)
+        drift = _drift(case, steps, Path(work), shown)
     notes = list(drift.notes)
     sentences = [*_ending(case), *([drift.verdict.sentence] if drift.verdict else [])]
     if failed:

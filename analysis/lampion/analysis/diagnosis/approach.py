@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: what a growth of the error between the first and last frames kept is called one from
+#: growth of the error from the first frames kept to its largest value that is called one
 GROWTH = 3.0
+#: share of the reference's own forces from which on an error is large from the start
+LARGE = 0.5
 #: frames at either end whose median stands for it
 N_ENDS = 5
 
@@ -21,8 +23,8 @@ class Approach:
 
     Attributes:
         before: (n_frames,) ps until the failure, negative before it.
-        forces: (n_frames,) rms error of a force vector, eV/Å. energy: (n_frames,) error of the energy from that of
-            the first frame, meV/atom.
+        forces: (n_frames,) rms error of a force vector, eV/Å. scale: rms of the reference's own forces, eV/Å.
+        energy: (n_frames,) error of the energy from that of the first frame, meV/atom.
         novelty: (n_frames,) largest distance of an atom from the training set, in units of the set's own reach.
     """
 
@@ -30,13 +32,14 @@ class Approach:
     cause: str
     before: Array
     forces: Array | None = None
+    scale: float = float("nan")
     energy: Array | None = None
     novelty: Array | None = None
 
     @property
     def growth(self) -> float | None:
-        """Force error of the last frames over that of the first ones."""
-        return None if self.forces is None else _end(self.forces) / _start(self.forces)
+        """Largest force error over that of the first frames."""
+        return None if self.forces is None else _largest(self.forces) / _start(self.forces)
 
     @property
     def outside(self) -> float | None:
@@ -67,6 +70,11 @@ class Approach:
         }
 
 
+def rms(forces: Array) -> float:
+    """Of force vectors (n_frames, n_atoms, 3), eV/Å."""
+    return float(np.sqrt(np.nanmean((forces**2).sum(axis=2))))
+
+
 def force_error(found: Array, reference: Array) -> Array:
     """Rms over the atoms of |F - F_ref|, of every frame, eV/Å; (n_frames, n_atoms, 3) each."""
     return np.asarray(np.sqrt(((found - reference) ** 2).sum(axis=2).mean(axis=1)))
@@ -86,7 +94,8 @@ def summary(approaches: Sequence[Approach]) -> dict[str, Any]:
     if judged:
         found |= {
             "force_error_first_eV_per_A": _median([_start(one.forces) for one in judged]),
-            "force_error_last_eV_per_A": _median([_end(one.forces) for one in judged]),
+            "force_error_largest_eV_per_A": _median([_largest(one.forces) for one in judged]),
+            "force_error_first_relative": _median([_start(one.forces) / one.scale for one in judged]),
             "growth": _median([one.growth for one in judged]),
             "n_growing": sum(one.growth is not None and one.growth >= GROWTH for one in judged),
         }
@@ -113,16 +122,14 @@ def sentence(found: Mapping[str, Any]) -> str:
 
 
 def _of_errors(found: Mapping[str, Any]) -> str:
-    errors = (
-        f"the error of the forces goes from {found['force_error_first_eV_per_A']:.2g} to "
-        f"{found['force_error_last_eV_per_A']:.2g} eV/Å over the last frames"
-    )
+    first, largest = found["force_error_first_eV_per_A"], found["force_error_largest_eV_per_A"]
+    told = f"the error of the forces goes from {first:.2g} to {largest:.2g} eV/Å over the last frames"
     if found["growth"] >= GROWTH:
-        return (
-            f"{errors} ({found['n_growing']} of {found['failures']}"
-            f" grow {GROWTH:g} times or more); the model fails there"
-        )
-    return f"{errors}: it does not grow {GROWTH:g} times, so these frames alone do not show the model going wrong"
+        of = f"{found['n_growing']} of {found['failures']}"
+        return f"{told} (in {of} it grows {GROWTH:g} times or more); the model fails there"
+    if (share := found["force_error_first_relative"]) >= LARGE:
+        return f"{told}, {100 * share:.0f} % of the forces at the first one; the model is wrong all along"
+    return f"{told}, which is no growth of {GROWTH:g} times; these frames do not show the model going wrong"
 
 
 def _of_novelty(found: Mapping[str, Any]) -> str:
@@ -137,6 +144,10 @@ def _of_novelty(found: Mapping[str, Any]) -> str:
 
 def _start(values: Array | None) -> float:
     return float(np.median(values[:N_ENDS])) if values is not None else float("nan")
+
+
+def _largest(values: Array | None) -> float:
+    return float(np.nanmax(values)) if values is not None else float("nan")
 
 
 def _end(values: Array | None) -> float:
