@@ -13,6 +13,8 @@ Array = NDArray[np.float64]
 GROWTH = 3.0
 #: share of the reference's own forces from which on an error is large from the start
 LARGE = 0.5
+#: an error that counts as none, eV/Å
+SMALL = 1e-3
 #: frames at either end whose median stands for it
 N_ENDS = 5
 
@@ -38,8 +40,10 @@ class Approach:
 
     @property
     def growth(self) -> float | None:
-        """Largest force error over that of the first frames."""
-        return None if self.forces is None else _largest(self.forces) / _start(self.forces)
+        """Largest force error over that of the first frames, at least 1 meV/Å; None without a number for either."""
+        if self.forces is None or not np.isfinite(_start(self.forces)):
+            return None
+        return _largest(self.forces) / max(_start(self.forces), SMALL)
 
     @property
     def outside(self) -> float | None:
@@ -88,7 +92,7 @@ def energy_error(found: Array, reference: Array, n_atoms: int) -> Array:
 
 def summary(approaches: Sequence[Approach]) -> dict[str, Any]:
     """Figures over all failures, ready for JSON."""
-    judged = [one for one in approaches if one.forces is not None]
+    judged = [one for one in approaches if one.growth is not None]
     asked = [one for one in approaches if one.novelty is not None]
     found: dict[str, Any] = {"failures": len(approaches)}
     if judged:
