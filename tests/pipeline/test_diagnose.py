@@ -15,8 +15,9 @@ from lampion.deploy.export import script
 from lampion.deploy.modelfile import Manifest, save_model
 from lampion.pipeline.approaches import approaches
 from lampion.pipeline.relabel import relabel
+from lampion.pipeline.replay import replay
 from lampion.pipeline.runner import run_lammps
-from lampion.training.errors import ConfigError
+from lampion.training.errors import ConfigError, DataError
 from lampion.training.frames import Frames
 from lampion.training.hdf5 import write_hdf5
 from unsound import CUTOFF, Pairs, Short, WrongGradient
@@ -224,6 +225,64 @@ def test_an_input_without_a_potential_is_no_reference(tmp_path):
     (tmp_path / "no.in").write_text("units real\nrun 10\n")
     with pytest.raises(ConfigError, match="has no pair_style, so it is no reference"):
         relabel(tmp_path / "no.in", [WATER], tmp_path)
+
+
+# -- setting a run up again --------------------------------------------------------------------------------------------
+
+ECHO = """units           real
+atom_style      molecular
+if "$(is_defined(variable,resume))" then "read_restart ${resume}" else "read_data ${data}"
+read_data ${data}
+read_data here.data
+  read_data CPU = 0.002 seconds
+pair_style      hybrid/overlay lampion precision float32 distance stop zbl 0.5 1.0  # a wall
+pair_coeff      * * lampion ${model} ${elements}
+pair_coeff      * * lampion model.pt ${elements}
+pair_coeff      * * lampion model.pt H O
+pair_coeff      1 1 zbl 1 1
+neigh_modify    every 1 delay 0 check yes exclude molecule/inter all
+timestep        ${dt}
+timestep        0.5
+"""
+
+
+def test_a_log_tells_how_to_set_the_run_up_again(tmp_path):
+    log = tmp_path / "log.lammps"
+    log.write_text(ECHO + "run 0\nrun 100\n")
+    (tmp_path / "here.data").touch()
+    (tmp_path / "model.pt").touch()
+    found = replay(log)
+    assert found.atoms == ("units real", "atom_style molecular", f"read_data {tmp_path / 'here.data'}")
+    assert (found.units, found.time_step, found.names) == ("real", 0.5, ("H", "O"))
+    assert found.model == tmp_path / "model.pt"
+    assert found.isolated
+    assert found.precision == "float32"
+    style = "pair_style hybrid/overlay lampion precision float64 distance stop zbl 0.5 1.0"
+    assert found.with_precision("float64")[0] == style
+
+
+def test_where_earlier_runs_led_to_the_start_a_restart_file_is_needed(tmp_path):
+    log = tmp_path / "log.lammps"
+    log.write_text(ECHO + "run 50\nrun 100\n")
+    (tmp_path / "here.data").touch()
+    with pytest.raises(DataError, match="cannot be rebuilt: earlier runs led to it, and there is no restart file"):
+        replay(log)
+    (tmp_path / "a.restart").write_bytes(b"LammpS RestartT" + bytes(100) + b"LammpS RestartT\0")
+    assert replay(log).atoms == (f"read_restart {tmp_path / 'a.restart'}",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("units metal\nread_data a\n", "no `run` in it"),
+        ("units lj\nrun 10\n", "units lj have no Å and no eV"),
+        ("units metal\npair_style lj/cut 3\nrun 10\n", "the run has no pair_style lampion"),
+    ],
+)
+def test_logs_that_cannot_be_repeated(tmp_path, text, message):
+    (tmp_path / "log.lammps").write_text(text)
+    with pytest.raises(DataError, match=message):
+        replay(tmp_path / "log.lammps")
 
 
 # -- misuse ------------------------------------------------------------------------------------------------------------

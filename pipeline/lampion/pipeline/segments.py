@@ -140,8 +140,8 @@ class Repeats:
         lines = [
             *self.run.atoms,
             *(chosen if self.molecules else []),
-            f"write_restart {self.folder / 'start.restart'}",
             *self.run.potential,
+            f"write_restart {self.folder / 'start.restart'}",
             "thermo_style custom step pe",
             f"dump points all custom 1 start.dump id type {'mol ' if self.run.isolated else ''}x y z fx fy fz",
             _DUMP,
