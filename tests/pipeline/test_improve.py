@@ -15,10 +15,9 @@ from torch import Tensor, nn
 import lj
 from lampion.analysis.stability.folder import read_watched
 from lampion.deploy.calculator import LampionCalculator
-from lampion.pipeline.harvest import before_failure
+from lampion.pipeline.harvest import bare_frames, before_failure, labelled
 from lampion.pipeline.improve import Improvement
 from lampion.pipeline.improve_config import improve_config
-from lampion.pipeline.relabel import bare_frames, relabel
 from lampion.pipeline.shipped import shipped_path
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.extxyz import read_extxyz
@@ -126,18 +125,18 @@ def test_lammps_labels_argon_as_the_formula_does(tmp_path):
     rng = np.random.default_rng(0)
     corners = 4.0 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
     clusters = [Atoms("Ar4", corners + 0.2 * rng.normal(size=(4, 3))) for _ in range(3)]
-    labelled = relabel(clusters, shipped_path("lammps_inputs/argon/relabel.in"), tmp_path)
+    found = labelled(clusters, shipped_path("lammps_inputs/argon/reference.in"), tmp_path)
     epsilon, shift = 0.2378 / 23.060549, (3.405 / 10.0) ** 6
     for k, atoms in enumerate(clusters):
         s = (3.405 / atoms.get_all_distances()[np.triu_indices(4, 1)]) ** 6
         unshifted = 4 * epsilon * (s * s - s).sum()
         # lj/smooth moves the whole curve up so that it ends at zero: by about its value at 10 Å
-        assert labelled.energy[k] == pytest.approx(unshifted + 6 * 4 * epsilon * shift, abs=4e-4)
+        assert found.energy[k] == pytest.approx(unshifted + 6 * 4 * epsilon * shift, abs=4e-4)
         vectors = atoms.get_all_distances(vector=True)
         r = np.linalg.norm(vectors, axis=2) + np.eye(4)
         pull = 24 * epsilon * (2 * (3.405 / r) ** 12 - (3.405 / r) ** 6) / r**2 * (1 - np.eye(4))
-        np.testing.assert_allclose(labelled.forces[4 * k : 4 * k + 4], -(pull[..., None] * vectors).sum(1), atol=1e-9)
-        np.testing.assert_array_equal(labelled.positions[4 * k : 4 * k + 4], atoms.positions)
+        np.testing.assert_allclose(found.forces[4 * k : 4 * k + 4], -(pull[..., None] * vectors).sum(1), atol=1e-9)
+        np.testing.assert_array_equal(found.positions[4 * k : 4 * k + 4], atoms.positions)
 
 
 def test_lammps_labels_ethanol_with_forces_that_are_slopes_of_the_energy(tmp_path):
@@ -146,19 +145,11 @@ def test_lammps_labels_ethanol_with_forces_that_are_slopes_of_the_energy(tmp_pat
     moved = [start.copy(), start.copy()]
     for sign, atoms in zip((1, -1), moved, strict=True):
         atoms.positions[3, 0] += sign * 1e-3
-    labelled = relabel([start, *moved], shipped_path("lammps_inputs/stability/relabel.in"), tmp_path)
-    assert labelled.type_names == ("C", "H", "O")
-    slope = (labelled.energy[1] - labelled.energy[2]) / 2e-3
-    assert labelled.forces[3, 0] == pytest.approx(-slope, abs=2e-3)
-    assert labelled.pbc.any() == labelled.cell.any() == False  # noqa: E712
-
-
-def test_an_input_that_labels_something_else_is_refused(tmp_path):
-    text = shipped_path("lammps_inputs/argon/relabel.in").read_text()
-    script = tmp_path / "half.in"
-    script.write_text(text.replace("dump x y z", "last 0 dump x y z"))
-    with pytest.raises(DataError, match=r"half\.in: labels 1 frames of 2; it has to rerun all"):
-        relabel([Atoms("Ar2", [[0, 0, 0], [x, 0, 0]]) for x in (3.8, 4.0)], script, tmp_path / "work")
+    found = labelled([start, *moved], shipped_path("lammps_inputs/stability/reference.in"), tmp_path)
+    assert found.type_names == ("C", "H", "O")
+    slope = (found.energy[1] - found.energy[2]) / 2e-3
+    assert found.forces[3, 0] == pytest.approx(-slope, abs=2e-3)
+    assert found.pbc.any() == found.cell.any() == False  # noqa: E712
 
 
 def test_frames_without_labels_keep_their_order():
@@ -185,7 +176,7 @@ def test_what_is_wrong_with_the_file_is_said_before_anything_is_done(folder, cha
 def test_failures_that_leave_no_frames_end_with_a_sentence(folder):
     improvement = Improvement(improve_config(folder / "improve.yaml", {}), folder / "out")
     improvement.data(0).mkdir(parents=True)
-    write_hdf5(relabel([WATER], folder / "reference.pt", folder), improvement.data(0) / "train.h5")
+    write_hdf5(labelled([WATER], folder / "reference.pt", folder), improvement.data(0) / "train.h5")
     run = planted(improvement.path(0) / "stability" / "run", 20)
     (run / "frames.2.dump").unlink()
     verdict = {"failures": 1, "times": [{"replica": 2, "time_ps": 0.02, "cause": "energy drift"}]}

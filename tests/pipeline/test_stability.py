@@ -5,46 +5,24 @@ import json
 import ase.io
 import numpy as np
 import pytest
-import torch
 from ase import Atoms, units
 from ase.build import molecule
-from torch import Tensor, nn
 
 import lj
 from lampion.deploy.modelfile import Manifest
 from lampion.pipeline import starts
 from lampion.pipeline.stability import Folder
 from lampion.training.errors import DataError
+from water import WATER, Water, write_frames
 
-WATER = molecule("H2O")
 OPTIONS = ("--replicas", 6, "--steps", 400, "--seed", 3)
-
-
-class Water(nn.Module):
-    """Morse bonds between O and H, a soft repulsion between the hydrogens; energies in eV, distances in Å."""
-
-    def __init__(self, depth: float) -> None:
-        super().__init__()
-        self.depth = depth
-
-    def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
-        i, j = edge_index[0], edge_index[1]
-        r = torch.linalg.vector_norm(edge_vectors, dim=-1)
-        types = torch.clamp(types, max=1)
-        well = 1.0 - torch.exp(-2.2 * (r - 0.97))
-        pair = torch.where(types[i] == types[j], 4.0 * torch.exp(-2.0 * r), self.depth * (well * well - 1.0))
-        return torch.zeros(types.shape[0], dtype=pair.dtype).index_add(0, i, 0.5 * pair)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Frames of water a little out of shape, a model that holds and one that does not."""
     folder = tmp_path_factory.mktemp("stability")
-    frames = []
-    for seed in range(8):
-        frames.append(WATER.copy())
-        frames[-1].rattle(0.05, seed=seed)
-    ase.io.write(folder / "water.xyz", frames)
+    write_frames(folder)
     for name, depth in (("strong", 4.5), ("weak", 0.1)):
         lj.write_model(Water(depth), folder / f"{name}.pt", ("H", "O"), cutoff=6.0)
     lj.write_model(Water(4.5), folder / "atoms.pt", ("O1", "H2", "H3"), cutoff=6.0)

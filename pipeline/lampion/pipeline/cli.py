@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from lampion.pipeline import cli_data, cli_evaluate, cli_hessian, cli_improve, cli_stability, cli_study, cli_tune
+from lampion.pipeline import (
+    cli_data,
+    cli_diagnose,
+    cli_evaluate,
+    cli_hessian,
+    cli_improve,
+    cli_stability,
+    cli_study,
+    cli_tune,
+)
 from lampion.pipeline.cli_verdict import exit_by, print_verdict
 
 app = typer.Typer(
@@ -26,6 +35,7 @@ app.command()(cli_tune.tune)
 app.command()(cli_stability.stability)
 app.command()(cli_study.study)
 app.command()(cli_improve.improve)
+app.command()(cli_diagnose.diagnose)
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder or file to write.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]

@@ -13,6 +13,9 @@ def stability(
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Model file")] = None,
     starts: Annotated[Path | None, typer.Option(help="Frames of one molecule to start from")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Model file of a reference surface, run from the same starts as a control")
+    ] = None,
     replicas: Annotated[int | None, typer.Option(help="Molecules drawn from the frames; default 100")] = None,
     steps: Annotated[int | None, typer.Option(help="Time steps; default 100,000")] = None,
     ensemble: Annotated[str | None, typer.Option(help="nve or nvt; default nve")] = None,
@@ -34,6 +37,7 @@ def stability(
     given = {
         "model": model,
         "starts": starts,
+        "reference": reference,
         "replicas": replicas,
         "steps": steps,
         "ensemble": ensemble,

@@ -84,7 +84,7 @@ class Judge:
         path = self.options.training
         if path is None:
             return None
-        frames = _thinned(training_frames(path))
+        frames = thinned(training_frames(path))
         manifest = self.model.manifest
         return TrainingSet(list(self.model.graphs(frames, str(path))), len(manifest.type_names), manifest.cutoff)
 
@@ -166,7 +166,7 @@ def training_frames(path: Path) -> Frames:
     return load_split(TrainConfig.model_validate(json.loads(config.read_text())).data).train
 
 
-def _thinned(frames: Frames) -> Frames:
+def thinned(frames: Frames) -> Frames:
     """As many frames, chosen by a fixed seed, as hold `MOST_TRAINING_ATOMS` atoms."""
     allowed = int(MOST_TRAINING_ATOMS / frames.n_atoms.mean())
     if len(frames) <= allowed:

@@ -1,16 +1,18 @@
 """Frames worth learning from: what replicas passed through on their way to failure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ase import Atoms
 
 from lampion.analysis.stability.folder import read_watched
-from lampion.pipeline.relabel import bare_frames
+from lampion.pipeline.relabel import relabel
 from lampion.training.diverse import farthest_frames
-from lampion.training.frames import Frames
+from lampion.training.frames import Frames, Source, offsets_of, type_indices
 from lampion.training.graphs import build_graphs
 from lampion.training.novelty import TrainingSet
 
@@ -46,3 +48,26 @@ def choose(candidates: Sequence[Atoms], known: Frames, cutoff: float, n: int) ->
     graphs, trained = (build_graphs(part, cutoff, torch.float64) for part in (frames, known))
     chosen = farthest_frames(graphs[:], TrainingSet(trained[:], len(known.type_names), cutoff), n)
     return [candidates[k] for k in chosen]
+
+
+def labelled(candidates: Sequence[Atoms], reference: Path, folder: Path) -> Frames:
+    """Frames with the energies and forces of the reference; no finite numbers where it has none; see `relabel`."""
+    energy, forces = relabel(reference, candidates, folder)
+    bare = bare_frames(candidates, sorted(set(candidates[0].symbols)))
+    return replace(bare, energy=energy, forces=forces.reshape(-1, 3), sources=(Source.of(reference),))
+
+
+def bare_frames(molecules: Sequence[Atoms], type_names: Sequence[str]) -> Frames:
+    """Frames without a cell whose labels are all zero."""
+    n, n_atoms = len(molecules), [len(atoms) for atoms in molecules]
+    return Frames(
+        type_names=tuple(type_names),
+        offsets=offsets_of(n_atoms),
+        types=np.concatenate([type_indices(atoms.symbols, type_names) for atoms in molecules]),
+        positions=np.concatenate([atoms.positions for atoms in molecules]),
+        cell=np.zeros((n, 3, 3)),
+        pbc=np.zeros((n, 3), dtype=bool),
+        energy=np.zeros(n),
+        forces=np.zeros((sum(n_atoms), 3)),
+        step=np.arange(n),
+    )

@@ -18,10 +18,9 @@ from lampion.analysis.stability.model import JudgedModel
 from lampion.analysis.stability.report import write_stability_report
 from lampion.deploy.export import export_checkpoint
 from lampion.pipeline import work
-from lampion.pipeline.harvest import before_failure, choose
+from lampion.pipeline.harvest import before_failure, choose, labelled
 from lampion.pipeline.improve_config import ImproveConfig, finetune_overrides
 from lampion.pipeline.records import write_json
-from lampion.pipeline.relabel import relabel
 from lampion.pipeline.stability import run_stability, what_is_run
 from lampion.pipeline.stages import Stage, StageRecord, run_stages
 from lampion.pipeline.starts import read_molecules
@@ -133,7 +132,7 @@ class Improvement:
         """The first training's frames, divided as its configuration says, labelled by the reference if asked for."""
         source = self.config.data
         if self.config.relabel:
-            frames = relabel(read_molecules(source), self.config.reference, self.data(0) / "labels")
+            frames = labelled(read_molecules(source), self.config.reference, self.data(0) / "labels")
             check_finite(frames, f"{self.config.reference}: labels of {source}")
             source = self.data(0) / "labelled.h5"
             write_hdf5(frames, source)
@@ -159,9 +158,9 @@ class Improvement:
                 f"{folder}: none of {figures['failures']} failures left frames to learn from; frames are kept of "
                 "replicas that the watch takes out, not of those that only drift"
             )
-        labelled = relabel(pool, self.config.reference, folder / "labels")
-        largest = np.maximum.reduceat(np.linalg.norm(labelled.forces, axis=1), labelled.offsets[:-1])
-        usable = np.flatnonzero((largest <= self.config.largest_force) & np.isfinite(labelled.energy))
+        found = labelled(pool, self.config.reference, folder / "labels")
+        largest = np.maximum.reduceat(np.linalg.norm(found.forces, axis=1), found.offsets[:-1])
+        usable = np.flatnonzero((largest <= self.config.largest_force) & np.isfinite(found.energy))
         if not len(usable):
             raise DataError(
                 f"{folder}: the reference has forces above {self.config.largest_force:g} eV/Å in all {len(pool)} "
@@ -169,7 +168,7 @@ class Improvement:
             )
         kept = choose([pool[k] for k in usable], known, self.cutoff, n)
         rows = [k for k in usable.tolist() if any(pool[k] is atoms for atoms in kept)]
-        write_extxyz(labelled.select(rows), folder / "chosen.extxyz")
+        write_extxyz(found.select(rows), folder / "chosen.extxyz")
 
     def _merge(self, number: int) -> Stage:
         chosen, old, new = self.path(number - 1) / "chosen.extxyz", self._parts(number - 1), self._parts(number)

@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 
 from lampion.analysis.stability import PRESETS, judge
+from lampion.analysis.stability.control import against
 from lampion.analysis.stability.model import JudgedModel
 from lampion.analysis.stability.report import write_stability_report
 from lampion.deploy.modelfile import read_manifest
 from lampion.pipeline import starts, work
 from lampion.pipeline.progress import task
 from lampion.pipeline.records import write_json
+from lampion.pipeline.replay import newest_restart
 from lampion.pipeline.runner import RECORD
 from lampion.pipeline.shipped import shipped_path
 from lampion.pipeline.stability_config import StabilityConfig
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.files import sha256
 
-#: at both ends of a whole LAMMPS restart file
-_MAGIC = b"LammpS RestartT"
 #: keys without a say in what is run: the verdict is made anew each time
-_JUDGING = {"criterion", "ranks"}
+_JUDGING = {"criterion", "ranks", "reference"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class Folder:
         return self.path / "plan.json"
 
     @property
+    def control(self) -> "Folder":
+        """The same of the reference."""
+        return Folder(self.path / "reference")
+
+    @property
     def run(self) -> Path:
         """Working folder of `lmp`."""
         return self.path / "run"
@@ -50,8 +55,7 @@ class Folder:
     @property
     def newest_restart(self) -> Path | None:
         """The last restart file that was written to its end."""
-        found = sorted(self.run.glob("run.restart.*"), key=lambda path: path.stat().st_mtime, reverse=True)
-        return next((path for path in found if path.read_bytes()[-64:].count(_MAGIC)), None)
+        return newest_restart(self.run)
 
     def finished(self, steps: int) -> bool:
         """Whether `lmp` came to the last step, or to the failure of the last replica.
@@ -90,8 +94,14 @@ def run_stability(config: StabilityConfig, out: Path, *, restart: bool) -> dict[
     if config.ensemble == "nvt":
         definition = definition.with_thermostat()
     figures = judge(folder.run, definition, dropped=prepared["dropped"]).as_dict()
+    control = None
+    if config.reference:
+        _run_control(config, config.reference, folder)
+        found = judge(folder.control.run, definition, dropped=prepared["dropped"]).as_dict()
+        control = JudgedModel(config.reference.stem, found)
+        figures["reference"] = against(figures, found)
     write_json(out / "stability.json", figures)
-    write_stability_report([JudgedModel(config.model.stem, figures)], out / "report.html")
+    write_stability_report([JudgedModel(config.model.stem, figures)], out / "report.html", control=control)
     return figures
 
 
@@ -100,10 +110,24 @@ def what_is_run(config: StabilityConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude=_JUDGING | {"model", "starts"})
 
 
+def _run_control(config: StabilityConfig, reference: Path, folder: Folder) -> None:
+    """Run what is missing of the same with the reference, from the starts and velocities of the model's replicas."""
+    control, model = folder.control, sha256(reference)
+    if not control.plan.exists():
+        control.path.mkdir(exist_ok=True)
+        types = starts.write_start(starts.read_start(folder.start), control.start, read_manifest(reference))
+        write_json(control.plan, {"plan": {"model": model}, "types": types})
+    prepared = json.loads(control.plan.read_text())
+    if prepared["plan"]["model"] != model:
+        raise ConfigError(f"{control.path}: was run with another reference; remove it, or use another folder (-o)")
+    if not control.finished(config.steps):
+        _simulate(config.model_copy(update={"model": reference}), control, prepared["types"])
+
+
 def _plan(config: StabilityConfig) -> dict[str, Any]:
     """Everything the trajectories depend on."""
-    for path in (config.model, config.starts):
-        if not path.is_file():
+    for path in (config.model, config.starts, config.reference):
+        if path and not path.is_file():
             raise ConfigError(f"{path}: no such file")
     return what_is_run(config) | {"model": sha256(config.model), "starts": sha256(config.starts)}
 
@@ -169,5 +193,16 @@ def summary_lines(figures: dict[str, Any]) -> list[str]:
         f"causes: {causes}",
     ]
     if drift := figures["drift"]:
-        lines.append(f"drift: {drift['value']:.2g} ({drift['low']:.2g} to {drift['high']:.2g}) {drift['unit']}")
+        lines.append(f"drift: {_spell(drift)}")
+    if control := figures.get("reference"):
+        lines.append(
+            f"reference: {control['failures']} of {control['replicas']} failed, log-rank p = {control['p']:.2g}"
+            + (f"; drift: {_spell(control['drift'])}" if control["drift"] else "")
+        )
+        if difference := control["drift_difference"]:
+            lines.append(f"drift beyond the reference's: {_spell(difference)}")
     return lines
+
+
+def _spell(drift: dict[str, Any]) -> str:
+    return f"{drift['value']:.2g} ({drift['low']:.2g} to {drift['high']:.2g}) {drift['unit']}"

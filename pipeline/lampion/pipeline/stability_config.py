@@ -20,6 +20,7 @@ class StabilityConfig(BaseModel):
 
     model: Path = Field(description="model file of `lampion export`")
     starts: Path = Field(description="frames of one molecule: extended XYZ or packed frames")
+    reference: Path | None = Field(None, description="model file of a reference surface, run from the same starts")
     replicas: int = Field(100, ge=1, description="molecules drawn from the frames")
     steps: int = Field(100_000, ge=1, description="time steps")
     ensemble: Literal["nve", "nvt"] = Field("nve", description="constant energy, or a Langevin bath of every atom")
@@ -68,4 +69,4 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys such as `model:` and `starts:`")
-    return values | {key: path.parent / values[key] for key in ("model", "starts") if key in values}
+    return values | {key: path.parent / values[key] for key in ("model", "starts", "reference") if values.get(key)}

@@ -127,6 +127,16 @@ def write_start(molecules: Sequence[Atoms], path: Path, manifest: Manifest) -> d
     return {"elements": " ".join(elements), "names": " ".join(manifest.type_names if single else elements)}
 
 
+def read_start(path: Path) -> list[Atoms]:
+    """The molecules of a file of `write_start`, with their velocities."""
+    atoms = ase.io.read(path, format="lammps-data", units="metal", atom_style="molecular")
+    assert isinstance(atoms, Atoms)  # one frame
+    n_molecules = int(atoms.arrays["mol-id"].max())
+    parts = np.split(np.arange(len(atoms)), n_molecules)
+    velocities = atoms.get_velocities()
+    return [Atoms(atoms.numbers[rows], atoms.positions[rows], velocities=velocities[rows]) for rows in parts]
+
+
 def _tables(molecules: Sequence[Atoms], types: Sequence[int], side: int, spacing: float) -> tuple[list[str], list[str]]:
     """Rows of the sections Atoms and Velocities."""
     atoms: list[str] = []

@@ -7,6 +7,7 @@ from typing import Any
 from lampion.analysis.files import write_atomically
 from lampion.analysis.page import Picture, picture, render
 from lampion.analysis.stability import figures
+from lampion.analysis.stability.control import against
 from lampion.analysis.stability.model import JudgedModel, difference, pool, varied
 from lampion.analysis.stability.snapshots import snapshots
 
@@ -37,6 +38,7 @@ def write_stability_report(
     *,
     title: str = "How learned dynamics fail",
     left_out: Mapping[str, str] | None = None,
+    control: JudgedModel | None = None,
 ) -> None:
     """Write the page, which needs no other file and no network.
 
@@ -45,6 +47,8 @@ def write_stability_report(
 
     Args:
         left_out: models of the study that were not run, and why.
+        control: the reference surface, run from the same starts as the one model there is; the page sets them side by
+            side.
 
     Raises:
         ValueError: no models.
@@ -53,13 +57,15 @@ def write_stability_report(
         raise ValueError("a report needs at least one judged model")
     ordered = sorted(models, key=lambda model: model.figures["failure_probability"]["value"])
     best = pool(ordered[:1])
-    drawn = [*_survival_pictures(ordered), *_study_pictures(ordered), *_cause_pictures(ordered), *_traces(ordered)]
+    compared = [*ordered, control] if control else ordered
+    drawn = [*_survival_pictures(compared), *_study_pictures(ordered), *_cause_pictures(ordered), *_traces(ordered)]
     text = render(
         "lampion.analysis.stability",
         "stability.html.j2",
         title=title,
         rows=[_row(model, difference([best, pool([model])])) for model in ordered],
         parameters=list(dict.fromkeys(name for model in models for name in model.parameters)),
+        control=_control(ordered[0], control) if control else None,
         total=pool(ordered).rate.text,
         n_models=len(models),
         left_out=left_out or {},
@@ -78,7 +84,7 @@ def _row(model: JudgedModel, p: float) -> dict[str, Any]:
     return {
         "name": model.name,
         "parameters": model.parameters,
-        "failures": f"{found['failures']} of {found['replicas']}",
+        "failures": _failed(found),
         "dropped": found["dropped"],
         "probability": found["failure_probability"]["text"],
         "median": "–" if median is None else f"{median['value']:.3g} ({median['low']:.3g} to {_end(median['high'])})",
@@ -88,6 +94,22 @@ def _row(model: JudgedModel, p: float) -> dict[str, Any]:
         "causes": ", ".join(f"{n} {cause}" for cause, n in found["causes"].items()) or "–",
         "p": f"{p:.2g}",
     }
+
+
+def _control(model: JudgedModel, control: JudgedModel) -> dict[str, Any]:
+    """Texts of the comparison with a reference."""
+    found = against(model.figures, control.figures)
+    return {
+        "names": [model.name, control.name],
+        "failures": [_failed(model.figures), _failed(found)],
+        "probability": [figures["failure_probability"]["text"] for figures in (model.figures, found)],
+        "drift": [_range(model.figures["drift"]), _range(found["drift"]), _range(found["drift_difference"])],
+        "p": f"{found['p']:.2g}",
+    }
+
+
+def _failed(figures: Mapping[str, Any]) -> str:
+    return f"{figures['failures']} of {figures['replicas']}"
 
 
 def _range(figure: Mapping[str, float] | None) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lampion.analysis.errors import RunError
 from lampion.analysis.stability.conformations import Conformation
 from lampion.analysis.stability.definition import LAMPION, Definition
-from lampion.analysis.stability.energies import energy_summary, energy_walk
+from lampion.analysis.stability.energies import Walk, energy_summary, energy_walk
 from lampion.analysis.stability.failure import Cause, Failure
 from lampion.analysis.stability.folder import Watched, read_watched
 from lampion.analysis.stability.judge import conformations, first_failures
@@ -61,13 +61,17 @@ def judge(folder: Path, definition: Definition = LAMPION, *, dropped: int = 0) -
     failures = first_failures(watched, definition)
     times = np.array([min(failure.time, horizon) if failure else horizon for failure in failures.values()])
     causes = tuple(failure.cause if failure else None for failure in failures.values())
+    walks = _walks(watched, failures)
     figures = {
         "format": FORMAT,
         "replicas": len(failures),
         "dropped": dropped,
         **_statistics(times, causes, horizon),
-        **_energies(watched, failures),
-        "times": [_row(replica, time, failures[replica]) for replica, time in zip(failures, times, strict=True)],
+        **_energies(walks),
+        "times": [
+            _row(replica, time, failures[replica]) | _slope(walks.get(replica))
+            for replica, time in zip(failures, times, strict=True)
+        ],
         "conformational_changes": _changes(conformations(watched, definition)),
         **_origin(watched, definition),
         "traces": traces(watched.record, failures),
@@ -105,14 +109,21 @@ def _statistics(times: NDArray[np.float64], causes: tuple[Cause | None, ...], ho
     }
 
 
-def _energies(watched: Watched, failures: Mapping[int, Failure | None]) -> dict[str, Any]:
+def _walks(watched: Watched, failures: Mapping[int, Failure | None]) -> dict[int, Walk]:
     """Of all that ran to the end: without those that drifted, the drift would look better than it is."""
     n_atoms = len(watched.record.header.elements)
     whole = [r for r, failure in failures.items() if failure is None or failure.cause is Cause.DRIFT]
-    walks = [energy_walk(watched.record.replicas[r], n_atoms) for r in whole if r not in watched.removals]
+    walks = {r: energy_walk(watched.record.replicas[r], n_atoms) for r in whole if r not in watched.removals}
+    return {replica: walk for replica, walk in walks.items() if walk is not None}
+
+
+def _energies(walks: Mapping[int, Walk]) -> dict[str, Any]:
     empty = {"drift": None, "energy_variance_eV2": None, "energy_fluctuation_meV_per_atom": None}
-    found = energy_summary([walk for walk in walks if walk is not None])
-    return empty | (found or {})
+    return empty | (energy_summary(list(walks.values())) or {})
+
+
+def _slope(walk: Walk | None) -> dict[str, float]:
+    return {"drift": walk.slope.value} if walk else {}
 
 
 def _row(replica: int, time: float, failure: Failure | None) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Why the energy of a run drifts, and how its forces go wrong on the way to a failure."""
