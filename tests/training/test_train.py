@@ -179,6 +179,14 @@ def test_foreign_and_missing_checkpoints(tmp_path):
         read_checkpoint(tmp_path / "b.ckpt")
 
 
+def test_checkpoint_of_another_network_is_refused(folder):
+    argon.write_config(folder, epochs="1")
+    content = read_checkpoint(train(folder))
+    content["ema"]["layers.0.products.factors.weight"] = torch.zeros(2, 3, 4)
+    with pytest.raises(CheckpointError, match=r"factors.weight is of shape \(2, 3, 4\) in it and missing here; export"):
+        model_of_checkpoint(content)
+
+
 def test_failed_checkpoint_write_leaves_the_old_one(tmp_path):
     write_checkpoint({"x": 1}, tmp_path / "a.ckpt")
     with pytest.raises(AttributeError, match=r"Can't pickle|Can't get local"):

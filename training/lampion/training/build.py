@@ -1,15 +1,16 @@
 """Models from configuration and data, and from checkpoints."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lampion.training.config import TrainConfig
 from lampion.training.direct import DirectForces
 from lampion.training.e3x_style import E3xPotential
+from lampion.training.errors import CheckpointError
 from lampion.training.mace_model import build_mace
 from lampion.training.model_config import AnyModelConfig, DirectConfig, E3xConfig, MaceConfig, ModelConfig
 from lampion.training.potential import EquivariantPotential
@@ -103,9 +104,29 @@ def _contact(config: AnyModelConfig, statistics: DataStatistics) -> float:
 
 
 def model_of_checkpoint(content: dict[str, Any]) -> tuple[nn.Module, TrainConfig, DataStatistics]:
-    """The averaged (EMA) model of a checkpoint, its configuration and data statistics."""
+    """The averaged (EMA) model of a checkpoint, its configuration and data statistics.
+
+    Raises:
+        CheckpointError: the weights are those of another version's network.
+    """
     config = TrainConfig.model_validate(content["config"])
     statistics = DataStatistics(**content["statistics"])
     model = build_model(config.model, statistics)
+    _require_fit(model, content["ema"])
     model.load_state_dict(content["ema"])
     return model.eval(), config, statistics
+
+
+def _require_fit(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    expected = {name: value.shape for name, value in model.state_dict().items()}
+    found = {name: value.shape for name, value in weights.items()}
+    name = next((name for name in expected | found if expected.get(name) != found.get(name)), None)
+    if name:
+        raise CheckpointError(
+            f"the checkpoint is of another version of this network: {name} is {_shape(found.get(name))} in it and "
+            f"{_shape(expected.get(name))} here; export it with the version that trained it, or train anew"
+        )
+
+
+def _shape(shape: torch.Size | None) -> str:
+    return "missing" if shape is None else f"of shape {tuple(shape)}"

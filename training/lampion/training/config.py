@@ -85,11 +85,14 @@ class LossConfig(_Section):
 
 
 class OptimizerConfig(_Section):
-    """AdamW, its schedule and what surrounds it."""
+    """The optimizer, its schedule and what surrounds it."""
 
+    method: Literal["adamw", "muon"] = Field(
+        "adamw", description="`muon`: steps of equal size in all directions of a mixing matrix, AdamW for the rest"
+    )
     learning_rate: float = Field(0.01, gt=0, description="largest learning rate")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of AdamW")
-    amsgrad: bool = Field(False, description="the AMSGrad variant")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
+    amsgrad: bool = Field(False, description="the AMSGrad variant of AdamW")
     clip: float = Field(10.0, gt=0, description="largest norm of the gradient")
     ema: float = Field(0.99, ge=0, lt=1, description="decay of the averaged weights, which are the ones exported")
     warmup_steps: int = Field(50, ge=0, description="steps over which the rate rises from zero")

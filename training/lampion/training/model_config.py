@@ -39,7 +39,9 @@ class ModelConfig(_Architecture):
         None, description="values of the keys below that are not given: quick, accurate, as accurate as it gets"
     )
     cutoff: float = Field(6.5, gt=0, description="range of one message, Å")
-    l_max: int = Field(1, ge=0, le=3, description="largest degree of spherical harmonics and of products")
+    l_max: int = Field(
+        1, ge=0, le=3, description="largest degree of spherical harmonics and of what is raised to powers"
+    )
     l_state: int = Field(1, ge=0, le=3, description="largest degree of the states that atoms send; no more than l_max")
     channels: int = Field(16, ge=1, description="channels per degree")
     layers: int = Field(2, ge=1, description="rounds of message passing")

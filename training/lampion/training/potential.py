@@ -1,4 +1,4 @@
-"""The default potential: an equivariant message-passing network with many-body products."""
+"""The default potential: an equivariant message-passing network with many-body powers."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from lampion.training import so3
 from lampion.training.interaction import EdgeSum
 from lampion.training.radial import RadialFunctions
 from lampion.training.repulsion import ScreenedRepulsion
-from lampion.training.update import DegreeLinear, PathMix, SphereProducts
+from lampion.training.update import DegreeLinear, PathMix, SpherePowers
 
 
 class Edges(NamedTuple):
@@ -28,10 +28,10 @@ class Edges(NamedTuple):
 
 
 class Layer(nn.Module):
-    """One round of message passing: edge sum, coupling, products, update of the state, energy readout.
+    """One round of message passing: edge sum, coupling, powers, update of the state, energy readout.
 
     Args:
-        l_max: largest degree of the harmonics and of the factors of the products.
+        l_max: largest degree of the harmonics and of what is raised to powers.
         l_sender: largest degree of the state it receives (0 in the first layer: only the embedding exists).
         l_out: largest degree of the state it makes (0 in the last layer, of which only scalars are read).
         n_channels: channels per degree.
@@ -40,7 +40,7 @@ class Layer(nn.Module):
         radial_width: hidden width of the radial network, 0 for a linear map.
         cutoff: Å.
         contact: shortest distance expected, Å: where the radial functions have their resolution.
-        body_order: number of bodies per layer, 2 (no product) to 4.
+        body_order: number of bodies per layer, 2 (no power) to 4.
         n_neighbors: average number of neighbours, to keep sums near unit size.
         readout_width: hidden width of the energy readout.
     """
@@ -68,7 +68,7 @@ class Layer(nn.Module):
             n_basis, self.edge_sum.n_functions, n_types=n_types, cutoff=cutoff, contact=contact, hidden=radial_width
         )
         self.mix = PathMix(l_max, l_sender, l_max, n_channels)
-        self.products = SphereProducts(l_max, l_out, n_channels, body_order - 1) if body_order > 2 else None
+        self.powers = SpherePowers(l_max, l_out, n_channels, body_order - 1) if body_order > 2 else None
         self.order_scale = nn.Parameter(torch.ones(n_types, body_order - 1, n_channels))
         self.update = DegreeLinear(l_out, n_channels, n_channels)
         self.residual = DegreeLinear(min(l_sender, l_out), n_channels, n_channels)
@@ -89,9 +89,9 @@ class Layer(nn.Module):
         first = self.mix(summed * self.sum_scale)
         scale = self.order_scale.index_select(0, types[:n_centers])
         new = self.update(first) * scale[:, 0]
-        if self.products is not None:
-            for order, product in enumerate(self.products(first)):
-                new = new + product * scale[:, order + 1]
+        if self.powers is not None:
+            for order, power in enumerate(self.powers(first)):
+                new = new + power * scale[:, order + 1]
         old = self.residual(state[:n_centers, : self.n_common].transpose(0, 1))
         new = torch.cat([new[: self.n_common] + old, new[self.n_common :]], dim=0)
         scalars = new[0]
@@ -108,7 +108,7 @@ class EquivariantPotential(nn.Module):
         n_types: number of atom types.
         cutoff: Å.
         contact: shortest distance expected, Å: where the radial functions have their resolution.
-        l_max: largest degree of harmonics and products, 0..3.
+        l_max: largest degree of harmonics and powers, 0..3.
         l_state: largest degree of the states that nodes send to each other, 0..l_max.
         n_channels: channels per degree.
         n_layers: rounds of message passing.

@@ -1,4 +1,4 @@
-"""Node operations: mixing of channels, coupling of degrees, many-body products.
+"""Node operations: mixing of channels, coupling of degrees, many-body powers.
 
 Features are (components, n, C): all nodes of one component lie together, so that every operation is one matrix product.
 """
@@ -106,34 +106,35 @@ class PathMix(nn.Module):
         return torch.cat(mixed, dim=0)
 
 
-class SphereProducts(nn.Module):
-    """Many-body products as products of functions on the sphere.
+class SpherePowers(nn.Module):
+    """Many-body products as powers of functions on the sphere.
 
-    Features are coefficients of functions f(Ω) = Σ f_lm Y_lm(Ω). The product of several functions, taken point by point
-    and projected back on the harmonics, is a sum over all couplings of natural parity (Gaunt coefficients). With a
-    quadrature that is exact for the degree of the product it commutes with rotations exactly, and its cost grows with
-    the number of points instead of the number of couplings.
+    Features are coefficients of functions f(Ω) = Σ f_lm Y_lm(Ω). The power of a function, taken point by point and
+    projected back on the harmonics, is a sum over all couplings of natural parity (Gaunt coefficients). With a
+    quadrature that is exact for the degree of the power it commutes with rotations exactly, and its cost grows with
+    the number of points instead of the number of couplings. The channels have been mixed before and are mixed after,
+    which makes powers of sums, and so products of different channels, of the powers of one: factors of their own for
+    every place in a product cost twice as much and predict no better.
 
-    Products of summed messages are the many-body features of the atomic cluster expansion (Drautz 2019,
-    10.1103/PhysRevB.99.014104) used by MACE (arXiv:2206.07697); products by quadrature: Luo, Chen, Krishnapriyan 2024,
-    arXiv:2401.10216; quadrature: Lebedev and Laikov 1999, tables of scipy.
+    Powers of summed messages are the many-body features of the atomic cluster expansion (Drautz 2019,
+    10.1103/PhysRevB.99.014104) used by MACE (arXiv:2206.07697), which are symmetric in the same way; products by
+    quadrature: Luo, Chen, Krishnapriyan 2024, arXiv:2401.10216; quadrature: Lebedev and Laikov 1999, tables of scipy.
 
     Args:
-        l_in: largest degree of the factors.
-        l_out: largest degree of the products.
+        l_in: largest degree of the features.
+        l_out: largest degree of the powers.
         n_channels: channels C.
-        n_factors: largest number of factors; products of 2 .. n_factors are made.
+        max_power: powers 2 .. max_power are made.
     """
 
     to_points: Tensor
     from_points: Tensor
 
-    def __init__(self, l_in: int, l_out: int, n_channels: int, n_factors: int) -> None:
+    def __init__(self, l_in: int, l_out: int, n_channels: int, max_power: int) -> None:
         super().__init__()
-        self.n_factors, self.n_channels = n_factors, n_channels
-        self.factors = DegreeLinear(l_in, n_channels, n_factors * n_channels)
-        self.results = nn.ModuleList([DegreeLinear(l_out, n_channels, n_channels) for _ in range(n_factors - 1)])
-        degree = n_factors * l_in + l_out
+        self.n_channels = n_channels
+        self.results = nn.ModuleList([DegreeLinear(l_out, n_channels, n_channels) for _ in range(max_power - 1)])
+        degree = max_power * l_in + l_out
         points, weights = lebedev_rule(next(order for order in LEBEDEV_DEGREES if order >= degree))
         harmonics = so3.spherical_harmonics(max(l_in, l_out), torch.from_numpy(points.T))
         to_points = harmonics[:, : so3.n_components(l_in)] / math.sqrt(so3.n_components(l_in))
@@ -143,16 +144,14 @@ class SphereProducts(nn.Module):
         self.register_buffer("from_points", from_points.to(dtype), persistent=False)
 
     def forward(self, features: Tensor) -> list[Tensor]:
-        """((l_in+1)², n, C) to the products of 2, 3, ... factors, each ((l_out+1)², n, C)."""
+        """((l_in+1)², n, C) to the powers 2, 3, ..., each ((l_out+1)², n, C)."""
         n = features.shape[1]
-        n_points, n_in, n_out = self.to_points.shape[0], self.to_points.shape[1], self.from_points.shape[0]
+        n_in, n_out = self.to_points.shape[1], self.from_points.shape[0]
         # sizes are spelled out, since a rank without atoms leaves none to be inferred
-        values = self.to_points @ self.factors(features).reshape(n_in, n * self.n_factors * self.n_channels)
-        factors = values.view(n_points, n, self.n_factors, self.n_channels).unbind(2)
-        product = factors[0]
-        products: list[Tensor] = []
-        for index, result in enumerate(self.results):
-            product = product * factors[index + 1]
-            projected = self.from_points @ product.reshape(n_points, n * self.n_channels)
-            products.append(result(projected.view(n_out, n, self.n_channels)))
-        return products
+        values = self.to_points @ features.reshape(n_in, n * self.n_channels)
+        power = values
+        powers: list[Tensor] = []
+        for result in self.results:
+            power = power * values
+            powers.append(result((self.from_points @ power).view(n_out, n, self.n_channels)))
+        return powers
