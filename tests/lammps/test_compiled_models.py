@@ -23,14 +23,23 @@ Lmp = Callable[..., Finished]
 PAIR = "pair_style lampion {}\npair_coeff * * {} A B"
 
 
+def write(module: torch.nn.Module, n_layers: int, folder: Path) -> Path:
+    """`model.pt` and `model.pt2`."""
+    lj.write_model(module, folder / "model.pt", ("A", "B"), laws.CUTOFF, n_layers)
+    assert lj.write_compiled(module, read_manifest(folder / "model.pt"), folder / "model.pt2")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`model.pt` and `model.pt2`, two layers in float64; `whole.pt` and `whole.pt2`, which have no layers."""
-    folder = tmp_path_factory.mktemp("models")
-    for name, module, n_layers in (("model", laws.potential(l_max=1, channels=4), 2), ("whole", lj.argon(2), 1)):
-        lj.write_model(module, folder / f"{name}.pt", ("A", "B"), laws.CUTOFF, n_layers)
-        assert lj.write_compiled(module, read_manifest(folder / f"{name}.pt"), folder / f"{name}.pt2")
-    return folder
+    """Two layers in float64."""
+    return write(laws.potential(l_max=1, channels=4), 2, tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A module that has no layers."""
+    return write(lj.argon(2), 1, tmp_path_factory.mktemp("pairs"))
 
 
 SYSTEMS = {
@@ -52,12 +61,15 @@ def assert_same(got: Finished, expected: Finished) -> None:
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("name", ["model", "whole"])
+@pytest.mark.parametrize("kind", ["models", pytest.param("pairs", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_compiled_is_torchscript(lmp: Lmp, tmp_path: Path, models: Path, system: str, name: str, ranks: int) -> None:
+def test_compiled_is_torchscript(
+    lmp: Lmp, tmp_path: Path, request: pytest.FixtureRequest, system: str, kind: str, ranks: int
+) -> None:
+    folder = request.getfixturevalue(kind)
     SYSTEMS[system].write(tmp_path, 1.0)
-    expected = lmp(script(PAIR.format("", models / f"{name}.pt")))
-    assert_same(lmp(script(PAIR.format("", models / f"{name}.pt2")), ranks), expected)
+    expected = lmp(script(PAIR.format("", folder / "model.pt")))
+    assert_same(lmp(script(PAIR.format("", folder / "model.pt2")), ranks), expected)
 
 
 @pytest.mark.parametrize(("options", "ranks", "threads"), [("exchange ghost", 2, "1"), ("", 1, "2")])
