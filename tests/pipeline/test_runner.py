@@ -169,7 +169,7 @@ def test_signal_stops_the_run_and_is_written_down(caller, tmp_path, ranks, numbe
     folder = tmp_path / "run"
     assert sum(name == "lmp" for name in working_in(folder).values()) == ranks
     process.send_signal(number)
-    assert process.wait(10) == code
+    assert process.wait(60) == code
     assert eventually(lambda: not working_in(folder)), working_in(folder)
     ending = record_of(folder)["ending"]
     assert (ending["kind"], ending["signal"]) == ("killed", number)
