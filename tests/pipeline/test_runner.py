@@ -17,8 +17,10 @@ from lampion.pipeline.process_group import SignalRelay, kill_group
 from lampion.pipeline.runner import RunError, run_lammps
 from lj_crystal import CRYSTAL, ENDLESS, eventually, working_in
 
+# a shell has told the tests to ignore SIGINT if it runs them in the background
 CALLER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from lampion.pipeline.runner import run_lammps
 def going(step, last_step):
     print("going", flush=True)
