@@ -124,9 +124,6 @@ NEIGHBORS = {
     "list-at-intervals": Situation(nve(50, "neigh_modify every 10 delay 10 check yes")),
     "atoms-sorted-often": Situation(nve(20, "atom_modify sort 1 3.0", "neigh_modify every 2 delay 0 check no")),
     "list-multi": Situation(nve(10, "neighbor ${skin} multi")),
-    "list-of-a-group": Situation(
-        "group one type 1\natom_modify first one\nneigh_modify include one\n" + nve(10, "neigh_modify every 2 delay 0")
-    ),
     "list-nsq": Situation(nve(20, "neighbor ${skin} nsq")),
     "list-without-skin": Situation("neighbor 0.0 bin\nrun 0"),
     "list-once": Situation(nve(20, "neigh_modify once yes")),
