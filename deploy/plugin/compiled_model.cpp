@@ -7,6 +7,7 @@
 #include "machine_code.h"
 #include "processor.h"
 #include "sentences.h"
+#include "torch_version.h"
 
 #include <ATen/Parallel.h>
 #include <algorithm>
@@ -15,7 +16,6 @@
 
 namespace {
 
-using at::Tensor;
 using lampion::Alone;
 using lampion::Exchange;
 using lampion::GraphView;
@@ -27,11 +27,6 @@ using lampion::Setting;
 constexpr int INTERFACE = 1;    // of deploy/lampion/deploy/layer_functions.py
 const std::string AGAIN = "; export it anew on this machine: lampion export CHECKPOINT --format pt2";
 
-std::string minor_of(const std::string &version)
-{
-  return version.substr(0, version.find('.', version.find('.') + 1));
-}
-
 // Compiled code does not check what it is run on, or with.
 void require_made_for_this(const Setting &setting)
 {
@@ -39,7 +34,7 @@ void require_made_for_this(const Setting &setting)
   if (made.interface != INTERFACE)
     throw std::runtime_error("its machine code has interface " + std::to_string(made.interface) +
                              ", and this Lampion calls " + std::to_string(INTERFACE) + AGAIN);
-  if (minor_of(made.torch) != minor_of(LAMPION_TORCH_VERSION))
+  if (lampion::minor_of(made.torch) != lampion::minor_of(LAMPION_TORCH_VERSION))
     throw std::runtime_error("its machine code was made by torch " + made.torch +
                              ", and this Lampion runs torch " LAMPION_TORCH_VERSION + AGAIN);
   const auto missing = lampion::missing_extensions(made.processor);
@@ -67,18 +62,11 @@ template <typename Real> class CompiledModel : public lampion::Model {
   Result evaluate(const GraphView &graph) override
   {
     return in_one_sentence("The model's machine code failed", [&] {
-      std::vector<double> weights(graph.n_nodes, 0.0);
-      std::fill_n(weights.begin(), graph.n_centers, 1.0);
-      if (!graph.center_positions) return differentiate(graph, weights);
-      moments_.clear();
-      for (int a = 0; a < 3; a++) {
-        for (int64_t k = 0; k < graph.n_centers; k++) weights[k] = graph.center_positions[3 * k + a];
-        const auto *const gradient = differentiate(graph, weights).gradient;
-        moments_.insert(moments_.end(), gradient, gradient + 3 * graph.n_edges);
-      }
-      std::fill_n(weights.begin(), graph.n_centers, 1.0);
-      auto result = differentiate(graph, weights);
-      result.moments = moments_.data();
+      if (graph.center_positions) differentiate_moments(graph);
+      std::vector<double> ones(graph.n_nodes, 0.0);
+      std::fill_n(ones.begin(), graph.n_centers, 1.0);
+      auto result = differentiate(graph, ones);
+      if (graph.center_positions) result.moments = moments_.data();
       return result;
     });
   }
@@ -100,32 +88,30 @@ template <typename Real> class CompiledModel : public lampion::Model {
     return {layers_->energies().data(), layers_->gradient().data(), nullptr, nullptr};
   }
 
+  void differentiate_moments(const GraphView &graph)
+  {
+    moments_.clear();
+    for (int a = 0; a < 3; a++) {
+      std::vector<double> weights(graph.n_nodes, 0.0);
+      for (int64_t k = 0; k < graph.n_centers; k++) weights[k] = graph.center_positions[3 * k + a];
+      const auto *const gradient = differentiate(graph, weights).gradient;
+      moments_.insert(moments_.end(), gradient, gradient + 3 * graph.n_edges);
+    }
+  }
+
   // Two atoms without weight, and two edges between them beyond the cutoff, come last, so that no size is below two.
   Result run_whole(const GraphView &graph, const std::vector<double> &weights)
   {
-    const auto none = at::zeros({2}, at::kLong), far = at::full({2, 3}, 2.0 * cutoff_, at::kDouble);
     const auto types = lampion::borrow(graph.types, {graph.n_nodes}, at::kLong);
     const auto index = lampion::borrow(graph.edge_index, {2, graph.n_edges}, at::kLong);
     const auto vectors = lampion::borrow(graph.edge_vectors, {graph.n_edges, 3}, dtype_);
-    const auto shares = lampion::borrow(weights.data(), {graph.n_nodes}, at::kDouble);
-    const auto beyond = at::full({2, 2}, graph.n_nodes, at::kLong);
-    const auto found = code_.run("whole", {at::cat({types, none}), at::cat({index, beyond}, 1),
-                                           at::cat({vectors, far.to(dtype_)}), at::cat({shares, far.select(1, 0) * 0}).to(dtype_)}, 0);
-    return conservative_ ? keep_gradient(found, graph) : keep_forces(found[0], graph);
-  }
-
-  Result keep_gradient(const std::vector<Tensor> &found, const GraphView &graph)
-  {
-    energies_ = found[0].narrow(0, 0, graph.n_centers).to(at::kDouble).contiguous();
-    gradient_ = found[1].narrow(0, 0, graph.n_edges).to(at::kDouble).contiguous();
-    return {energies_.const_data_ptr<double>(), gradient_.const_data_ptr<double>(), nullptr, nullptr};
-  }
-
-  Result keep_forces(const Tensor &forces, const GraphView &graph)
-  {
-    energies_ = at::zeros({graph.n_centers}, at::kDouble);
-    forces_ = forces.narrow(0, 0, graph.n_centers).to(at::kDouble).contiguous();
-    return {energies_.const_data_ptr<double>(), nullptr, nullptr, forces_.const_data_ptr<double>()};
+    const auto shares = lampion::borrow(weights.data(), {graph.n_nodes}, at::kDouble).to(dtype_);
+    const auto found = code_.run("whole", {at::cat({types, at::zeros({2}, at::kLong)}),
+                                           at::cat({index, at::full({2, 2}, graph.n_nodes, at::kLong)}, 1),
+                                           at::cat({vectors, at::full({2, 3}, lampion::FAR * cutoff_, dtype_)}),
+                                           at::cat({shares, at::zeros({2}, dtype_)})}, 0);
+    if (!conservative_) return kept_.forces(found[0], graph.n_centers);
+    return kept_.gradient(found[0].narrow(0, 0, graph.n_centers), found[1].narrow(0, 0, graph.n_edges));
   }
 
   static constexpr auto dtype_ = c10::CppTypeToScalarType<Real>::value;
@@ -133,7 +119,7 @@ template <typename Real> class CompiledModel : public lampion::Model {
   MachineCode code_;
   bool conservative_;
   std::optional<lampion::CompiledLayers<Real>> layers_;
-  Tensor energies_, gradient_, forces_;
+  lampion::Kept kept_;
   std::vector<double> moments_;
 };
 }    // namespace

@@ -44,6 +44,20 @@ void lampion::require_forces(const Tensor &forces, int64_t rows, at::ScalarType 
                              "and of the dtype of lampion.json or keyword precision");
 }
 
+lampion::Result lampion::Kept::gradient(const Tensor &energies, const Tensor &gradient)
+{
+  energies_ = energies.detach().to(at::kCPU, at::kDouble).contiguous();
+  gradient_ = gradient.to(at::kCPU, at::kDouble).contiguous();
+  return {energies_.const_data_ptr<double>(), gradient_.const_data_ptr<double>(), nullptr, nullptr};
+}
+
+lampion::Result lampion::Kept::forces(const Tensor &forces, int64_t n_centers)
+{
+  energies_ = at::zeros({n_centers}, at::kDouble);
+  forces_ = forces.narrow(0, 0, n_centers).to(at::kCPU, at::kDouble).contiguous();
+  return {energies_.const_data_ptr<double>(), nullptr, nullptr, forces_.const_data_ptr<double>()};
+}
+
 std::vector<Tensor> lampion::gradients(const std::vector<Tensor> &outputs, const std::vector<Tensor> &weights,
                                        const std::vector<Tensor> &inputs, bool keep_graph)
 {

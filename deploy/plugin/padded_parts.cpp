@@ -7,7 +7,6 @@
 namespace {
 
 constexpr int64_t LEAST = 2;    // compiled code takes a size of one for a constant
-constexpr double FAR = 2.0;     // cutoffs
 }    // namespace
 
 std::vector<lampion::Range> lampion::cut_ranges(const GraphView &graph, int64_t n_centers, int64_t n_edges)

@@ -10,6 +10,9 @@
 
 namespace lampion {
 
+/// Length of an edge that fills up a center, in cutoffs: no such pair interacts.
+constexpr double FAR = 2.0;
+
 /// Consecutive centers of a graph and their edges.
 struct Range {
   int64_t first_center, n_centers, first_edge, n_edges;

@@ -61,7 +61,7 @@ class ScriptModel : public lampion::Model {
   {
     return in_one_sentence("The model's layers failed", [&] {
       const auto out = layers_->evaluate(graph, exchange);
-      return keep(out.energies, out.gradient);
+      return kept_.gradient(out.energies, out.gradient);
     });
   }
 
@@ -83,21 +83,16 @@ class ScriptModel : public lampion::Model {
     const at::AutoGradMode differentiate(conservative_);
     const auto in = lampion::wrap(graph, dtype_, device_);
     const auto energies = module_.forward({in.types, in.edge_index, in.edge_vectors}).toTensor();
-    if (!conservative_) return keep_forces(energies, graph);
+    if (!conservative_) {
+      lampion::require_forces(energies, graph.n_nodes, dtype_);
+      return kept_.forces(energies, graph.n_centers);
+    }
     lampion::require_energies(energies, graph.n_nodes, dtype_);
     const auto own = energies.narrow(0, 0, graph.n_centers);
     const bool moments = graph.center_positions != nullptr;
-    auto result = keep(own, lampion::gradients({own}, {at::ones_like(own)}, {in.edge_vectors}, moments)[0]);
+    auto result = kept_.gradient(own, lampion::gradients({own}, {at::ones_like(own)}, {in.edge_vectors}, moments)[0]);
     if (moments) result.moments = keep_moments(own, graph, in.edge_vectors);
     return result;
-  }
-
-  Result keep_forces(const Tensor &forces, const GraphView &graph)
-  {
-    lampion::require_forces(forces, graph.n_nodes, dtype_);
-    energies_ = at::zeros({graph.n_centers}, at::kDouble);
-    forces_ = forces.narrow(0, 0, graph.n_centers).to(at::kCPU, at::kDouble).contiguous();
-    return {energies_.const_data_ptr<double>(), nullptr, nullptr, forces_.const_data_ptr<double>()};
   }
 
   const double *keep_moments(const Tensor &energies, const GraphView &graph, const Tensor &edge_vectors)
@@ -112,19 +107,13 @@ class ScriptModel : public lampion::Model {
     return moments_.const_data_ptr<double>();
   }
 
-  Result keep(const Tensor &energies, const Tensor &gradient)
-  {
-    energies_ = energies.detach().to(at::kCPU, at::kDouble).contiguous();
-    gradient_ = gradient.to(at::kCPU, at::kDouble).contiguous();
-    return {energies_.const_data_ptr<double>(), gradient_.const_data_ptr<double>(), nullptr};
-  }
-
   torch::jit::Module module_;
   at::ScalarType dtype_;
   at::Device device_;
   bool conservative_;
   std::optional<Layers> layers_;
-  Tensor energies_, gradient_, moments_, forces_;
+  lampion::Kept kept_;
+  Tensor moments_;
 };
 }    // namespace
 

@@ -33,12 +33,12 @@ std::string found_version(const std::filesystem::path &folder)
   }
   return {};
 }
+}    // namespace
 
-std::string minor_of(const std::string &version)
+std::string lampion::minor_of(const std::string &version)
 {
   return version.substr(0, version.find('.', version.find('.') + 1));
 }
-}    // namespace
 
 void lampion::require_compiled_torch()
 {
