@@ -15,9 +15,10 @@ from torch import Tensor, nn
 import lj
 from lampion.analysis.stability.folder import read_watched
 from lampion.deploy.calculator import LampionCalculator
-from lampion.pipeline.harvest import bare_frames, before_failure, labelled
+from lampion.pipeline.harvest import before_failure, labelled
 from lampion.pipeline.improve import Improvement
 from lampion.pipeline.improve_config import improve_config
+from lampion.pipeline.molecules import bare_frames
 from lampion.pipeline.shipped import shipped_path
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.extxyz import read_extxyz

@@ -11,6 +11,7 @@ from ase.build import molecule
 import lj
 from lampion.deploy.modelfile import Manifest
 from lampion.pipeline import starts
+from lampion.pipeline.molecules import read_molecules
 from lampion.pipeline.stability import Folder
 from lampion.training.errors import DataError
 from water import WATER, Water, write_frames
@@ -94,7 +95,7 @@ def test_keys_of_the_file_and_what_is_wrong_with_them(folder, tmp_path, lampion)
 def test_frames_of_different_molecules_are_refused(tmp_path):
     ase.io.write(tmp_path / "mixed.xyz", [molecule("H2O"), molecule("CH4")])
     with pytest.raises(DataError, match=r"mixed\.xyz: frame 1 is CH4, frame 0 is OH2"):
-        starts.read_molecules(tmp_path / "mixed.xyz")
+        read_molecules(tmp_path / "mixed.xyz")
 
 
 def test_starts_that_do_not_relax_are_dropped_and_counted(folder):

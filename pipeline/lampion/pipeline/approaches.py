@@ -11,13 +11,12 @@ from lampion.analysis.diagnosis.approach import Approach, energy_error, force_er
 from lampion.analysis.stability.definition import LAMPION
 from lampion.analysis.stability.folder import Watched
 from lampion.analysis.stability.judge import first_failures
-from lampion.analysis.stability.trajectory import Trajectory
 from lampion.deploy.modelfile import read_manifest
-from lampion.pipeline.check_atoms import Floats
 from lampion.pipeline.evaluation import thinned, training_frames
 from lampion.pipeline.judged import with_types_of
+from lampion.pipeline.molecules import bare_frames, molecules_of
 from lampion.pipeline.relabel import model_labels, relabel
-from lampion.training.frames import Frames
+from lampion.training.frames import Frames, Ints
 from lampion.training.graphs import GraphSet, build_graphs
 from lampion.training.novelty import TrainingSet
 
@@ -37,80 +36,47 @@ def approaches(
     Raises:
         as `relabel.relabel`; DataError: elements that the training set does not have.
     """
-    failures = [failure for failure in first_failures(watched, LAMPION).values() if failure]
-    failures = [failure for failure in sorted(failures, key=lambda f: f.time) if failure.replica in watched.kept][:MOST]
-    kept = [_whole(watched.kept[failure.replica]) for failure in failures]
-    found = [
-        Approach(failure.replica, failure.cause.value, frames.time - failure.time)
-        for failure, frames in zip(failures, kept, strict=True)
-    ]
+    failures = sorted(filter(None, first_failures(watched, LAMPION).values()), key=lambda failure: failure.time)
+    kept = [(one, watched.kept[one.replica].finite()) for one in failures if one.replica in watched.kept]
+    kept = [(one, frames) for one, frames in kept if len(frames.time)][:MOST]
+    found = [Approach(one.replica, one.cause.value, frames.time - one.time) for one, frames in kept]
+    molecules = [atoms for _, frames in kept for atoms in molecules_of(frames)]
     if reference and found:
-        found = _with_errors(found, kept, model, reference, folder)
+        found = _with_errors(found, molecules, model, reference, folder)
     if data and found:
-        found = _with_novelty(found, kept, data, read_manifest(model).cutoff)
-    return [one for one in found if len(one.before)]
-
-
-def _whole(kept: Trajectory) -> Trajectory:
-    """The frames before the first that holds what is no number."""
-    return kept.first(kept.n_finite())
+        found = _with_novelty(found, molecules, data, read_manifest(model).cutoff)
+    return found
 
 
 def _with_errors(
-    found: Sequence[Approach], kept: Sequence[Trajectory], model: Path, reference: Path, folder: Path
+    found: Sequence[Approach], molecules: Sequence[Atoms], model: Path, reference: Path, folder: Path
 ) -> list[Approach]:
-    molecules = [atoms for frames in kept for atoms in _molecules(frames)]
     energy, forces = model_labels(model, molecules)
     true_energy, true_forces = relabel(reference, molecules, folder)
-    n_atoms, ends = len(molecules[0]), np.cumsum([len(frames.time) for frames in kept])[:-1]
-    parts = [np.split(values, ends) for values in (forces, true_forces, energy, true_energy)]
+    parts = [np.split(values, _ends(found)) for values in (forces, true_forces, energy, true_energy)]
+    n_atoms = len(molecules[0])
     return [
         replace(one, forces=force_error(f, true_f), scale=rms(true_f), energy=energy_error(e, true_e, n_atoms))
-        if len(f)
-        else one
         for one, f, true_f, e, true_e in zip(found, *parts, strict=True)
     ]
 
 
-def _with_novelty(found: Sequence[Approach], kept: Sequence[Trajectory], data: Path, cutoff: float) -> list[Approach]:
+def _with_novelty(found: Sequence[Approach], molecules: Sequence[Atoms], data: Path, cutoff: float) -> list[Approach]:
     known = thinned(training_frames(data))
     training = TrainingSet(_graphs(known, cutoff), len(known.type_names), cutoff)
-    reach = training.reach or np.nan
-    result = []
-    for one, frames in zip(found, kept, strict=True):
-        if len(frames.time) == 0:
-            result.append(one)
-            continue
-        seen = with_types_of(_frames(frames), known.type_names, str(data))
-        distances = training.distances(_graphs(seen, cutoff)).reshape(len(frames.time), -1)
-        result.append(replace(one, novelty=distances.max(axis=1) / reach))
-    return result
+    bare = bare_frames(molecules, sorted(set(molecules[0].symbols)))
+    seen = with_types_of(bare, known.type_names, str(data))
+    distances = training.distances(_graphs(seen, cutoff)).reshape(len(molecules), -1).max(axis=1)
+    parts = np.split(distances / (training.reach or np.nan), _ends(found))
+    return [replace(one, novelty=part) for one, part in zip(found, parts, strict=True)]
+
+
+def _ends(found: Sequence[Approach]) -> Ints:
+    """Where the frames of one end and those of the next begin."""
+    return np.cumsum([len(one.before) for one in found])[:-1]
 
 
 def _graphs(frames: Frames, cutoff: float) -> GraphSet:
     import torch
 
     return build_graphs(frames, cutoff, torch.float64)
-
-
-def _molecules(frames: Trajectory) -> list[Atoms]:
-    return [Atoms(list(frames.elements), positions) for positions in frames.positions]
-
-
-def _frames(trajectory: Trajectory) -> Frames:
-    """Frames without labels."""
-    n_frames, n_atoms, _ = trajectory.positions.shape
-    names = tuple(sorted(set(trajectory.elements)))
-    types = np.array([names.index(element) for element in trajectory.elements])
-    nothing: Floats = np.zeros((n_frames * n_atoms, 3))
-    return Frames(
-        type_names=names,
-        offsets=np.arange(n_frames + 1) * n_atoms,
-        types=np.tile(types, n_frames),
-        positions=trajectory.positions.reshape(-1, 3),
-        cell=np.zeros((n_frames, 3, 3)),
-        pbc=np.zeros((n_frames, 3), dtype=bool),
-        energy=np.zeros(n_frames),
-        forces=nothing,
-        step=np.arange(n_frames),
-    )

@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from ase import Atoms
 
 from lampion.analysis.stability.folder import read_watched
+from lampion.pipeline.molecules import bare_frames, molecules_of
 from lampion.pipeline.relabel import relabel
 from lampion.training.diverse import farthest_frames
-from lampion.training.frames import Frames, Source, offsets_of, type_indices
+from lampion.training.frames import Frames, Source
 from lampion.training.graphs import build_graphs
 from lampion.training.novelty import TrainingSet
 
@@ -31,12 +31,11 @@ def before_failure(folder: Path, figures: dict[str, Any]) -> list[Atoms]:
     """
     watched = read_watched(folder)
     failed = {row["replica"]: row["time_ps"] for row in figures["times"] if row["cause"] is not None}
-    found = []
+    found: list[Atoms] = []
     for replica, kept in watched.kept.items():
-        good = kept.first(kept.n_finite())
-        for time, positions in zip(good.time, good.positions, strict=True):
-            if time <= failed.get(replica, -1.0) + _AFTER:
-                found.append(Atoms(list(good.elements), positions))
+        good = kept.finite()
+        end = failed.get(replica, -1.0) + _AFTER
+        found += [atoms for time, atoms in zip(good.time, molecules_of(good), strict=True) if time <= end]
     return found
 
 
@@ -55,19 +54,3 @@ def labelled(candidates: Sequence[Atoms], reference: Path, folder: Path) -> Fram
     energy, forces = relabel(reference, candidates, folder)
     bare = bare_frames(candidates, sorted(set(candidates[0].symbols)))
     return replace(bare, energy=energy, forces=forces.reshape(-1, 3), sources=(Source.of(reference),))
-
-
-def bare_frames(molecules: Sequence[Atoms], type_names: Sequence[str]) -> Frames:
-    """Frames without a cell whose labels are all zero."""
-    n, n_atoms = len(molecules), [len(atoms) for atoms in molecules]
-    return Frames(
-        type_names=tuple(type_names),
-        offsets=offsets_of(n_atoms),
-        types=np.concatenate([type_indices(atoms.symbols, type_names) for atoms in molecules]),
-        positions=np.concatenate([atoms.positions for atoms in molecules]),
-        cell=np.zeros((n, 3, 3)),
-        pbc=np.zeros((n, 3), dtype=bool),
-        energy=np.zeros(n),
-        forces=np.zeros((sum(n_atoms), 3)),
-        step=np.arange(n),
-    )

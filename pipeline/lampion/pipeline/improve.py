@@ -20,10 +20,10 @@ from lampion.deploy.export import export_checkpoint
 from lampion.pipeline import work
 from lampion.pipeline.harvest import before_failure, choose, labelled
 from lampion.pipeline.improve_config import ImproveConfig, finetune_overrides
+from lampion.pipeline.molecules import read_molecules
 from lampion.pipeline.records import write_json
 from lampion.pipeline.stability import run_stability, what_is_run
 from lampion.pipeline.stages import Stage, StageRecord, run_stages
-from lampion.pipeline.starts import read_molecules
 from lampion.training.config import load_config
 from lampion.training.data import load_split
 from lampion.training.errors import DataError

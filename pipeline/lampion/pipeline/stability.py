@@ -13,6 +13,7 @@ from lampion.analysis.stability.model import JudgedModel
 from lampion.analysis.stability.report import write_stability_report
 from lampion.deploy.modelfile import read_manifest
 from lampion.pipeline import starts, work
+from lampion.pipeline.molecules import read_molecules
 from lampion.pipeline.progress import task
 from lampion.pipeline.records import write_json
 from lampion.pipeline.replay import newest_restart
@@ -144,7 +145,7 @@ def _require_same(folder: Folder, plan: dict[str, Any], restart: bool) -> None:
 def _prepare(config: StabilityConfig, folder: Folder, plan: dict[str, Any]) -> None:
     """Draw, relax, set in motion, write."""
     rng = np.random.default_rng(config.seed)
-    molecules = starts.read_molecules(config.starts)
+    molecules = read_molecules(config.starts)
     n_drawn = min(config.replicas, len(molecules))
     drawn = [molecules[k] for k in rng.choice(len(molecules), n_drawn, replace=False)]
     with task("relaxing") as shown:

@@ -13,9 +13,7 @@ from ase.optimize import BFGS
 
 from lampion.deploy.calculator import LampionCalculator
 from lampion.deploy.modelfile import Manifest
-from lampion.training.errors import DataError
 from lampion.training.files import atomic_path
-from lampion.training.sources import EXTXYZ, kind_of, read_frames
 
 #: least distance between the centres of two molecules, and between a molecule and its own image beyond the cutoff, Å
 SPACING, MARGIN = 10.0, 4.0
@@ -30,39 +28,6 @@ class Starts:
 
     molecules: list[Atoms]
     dropped: int
-
-
-def read_molecules(path: Path) -> list[Atoms]:
-    """Frames of one molecule without a cell; only elements and positions count.
-
-    Raises:
-        DataError: no such file, nothing in it, or frames of different atoms.
-    """
-    molecules = _xyz(path) if kind_of(path) in EXTXYZ else _labelled(path)
-    if not molecules:
-        raise DataError(f"{path}: holds no frames")
-    first = molecules[0].get_chemical_symbols()
-    for number, atoms in enumerate(molecules):
-        if atoms.get_chemical_symbols() != first:
-            raise DataError(
-                f"{path}: frame {number} is {atoms.symbols}, frame 0 is {molecules[0].symbols}; replicas are of one "
-                "molecule, with its atoms in one order"
-            )
-    return [Atoms(atoms.numbers, atoms.positions) for atoms in molecules]
-
-
-def _xyz(path: Path) -> list[Atoms]:
-    try:
-        return list(ase.io.iread(path, ":"))
-    except (OSError, ValueError, KeyError, IndexError, ase.io.ParseError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
-
-
-def _labelled(path: Path) -> list[Atoms]:
-    frames = read_frames(path)
-    names = np.array(frames.type_names)
-    rows = [frames.atoms_of(number) for number in range(len(frames))]
-    return [Atoms(list(names[frames.types[part]]), frames.positions[part]) for part in rows]
 
 
 def relax(

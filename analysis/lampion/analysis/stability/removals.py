@@ -21,7 +21,7 @@ def removal_failure(
     Args:
         time: of its step, ps from the start. kept: last frames of the replica, None if there are none.
     """
-    finite = kept.first(kept.n_finite()) if kept else None
+    finite = kept.finite() if kept else None
     failure = Failure(removal.replica, time, Cause.UNKNOWN, removal.kind, removal.pair, removal.value)
     if removal.kind == "bonds":
         return replace(failure, cause=_bond_cause(failure, header.elements, finite, definition))

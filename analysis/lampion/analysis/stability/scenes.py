@@ -24,7 +24,7 @@ def scenes(watched: Watched, failures: Mapping[int, Failure | None]) -> list[dic
 
 
 def _scene(failure: Failure, kept: Trajectory) -> dict[str, Any]:
-    good = kept.first(kept.n_finite())
+    good = kept.finite()
     at = int(np.searchsorted(good.time, failure.time - ROUNDING))
     frames = sorted({0, min(at, len(good.time) - 1), len(good.time) - 1}) if len(good.time) else []
     return {

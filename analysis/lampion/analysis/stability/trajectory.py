@@ -40,6 +40,10 @@ class Trajectory:
         bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
         return int(bad[0]) if len(bad) else len(values)
 
+    def finite(self) -> "Trajectory":
+        """Its frames before the first that holds what is no number."""
+        return self.first(self.n_finite())
+
 
 def read_trajectories(path: Path, header: Header, first_step: int = 0) -> dict[int, Trajectory]:
     """Replica -> trajectory, up to the first frame that lacks an atom of it.
