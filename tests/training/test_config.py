@@ -71,7 +71,7 @@ WRONG = {
     "missing": ("model:\n  cutoff: 5\n", "data is missing"),
     "missing file key": ("data:\n  train: 0.5\n", r"data\.file is missing"),
     "not yaml": ("data: [", "not valid YAML"),
-    "a list": ("- 1\n", "expected sections"),
+    "a list": ("- 1\n", "expected keys such as `data:` and `model:`"),
 }
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lampion.pipeline.shipped import shipped_path
 from lampion.pipeline.stability_config import StabilityConfig, stability_config
-from lampion.pipeline.study_config import first_problem
 from lampion.training.config import TrainConfig, load_config
 from lampion.training.errors import ConfigError
+from lampion.training.yaml_file import read_mapping, validated
 
 Value = bool | int | float | str
+_EXAMPLE = "`training:` and `grid:`"
 
 
 class Axis(BaseModel):
@@ -84,10 +84,9 @@ class Grid:
 def is_grid(path: Path) -> bool:
     """Whether a study file has a grid; False for a file that cannot be read."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return "grid" in read_mapping(path, _EXAMPLE)
+    except ConfigError:
         return False
-    return isinstance(values, dict) and "grid" in values
 
 
 def study_path(name: str) -> Path:
@@ -133,14 +132,11 @@ def load_grid(name: str, *, small: bool = False, sets: Sequence[str] = ()) -> Gr
 
 
 def _load(path: Path, small: bool) -> GridConfig:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        part = values.pop("small", None)
-        if small and part is None:
-            raise ConfigError(f"{path}: has no section `small`")
-        return GridConfig.model_validate({**values, **(part if small else {})})
-    except (ValidationError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {first_problem(error)}") from None
+    values = read_mapping(path, _EXAMPLE)
+    part = values.pop("small", None)
+    if small and not isinstance(part, dict):
+        raise ConfigError(f"{path}: has no section `small`")
+    return validated(GridConfig, values | (part if small else {}), str(path))
 
 
 def _models(config: GridConfig, sets: Sequence[str]) -> list[GridModel]:

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from lampion.analysis.stability.proportions import proportion
 from lampion.pipeline.stability_config import StabilityConfig, stability_config
-from lampion.pipeline.study_config import first_problem
 from lampion.training.config import load_config
 from lampion.training.errors import ConfigError
+from lampion.training.yaml_file import read_mapping, validated
 
 _PATHS = ("training", "data", "reference", "starts")
 
@@ -48,17 +48,9 @@ def improve_config(path: Path, given: dict[str, Any]) -> ImproveConfig:
     Raises:
         ConfigError: a file that cannot be read, or a key unknown, missing, out of range or naming no file.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected keys such as `training:` and `reference:`")
-    values |= {key: path.parent / values[key] for key in _PATHS if key in values}
-    try:
-        config = ImproveConfig.model_validate(values | {k: v for k, v in given.items() if v is not None})
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}") from None
+    values = read_mapping(path, "`training:` and `reference:`", _PATHS)
+    values |= {key: value for key, value in given.items() if value is not None}
+    config = validated(ImproveConfig, values, str(path))
     for file in (getattr(config, name) for name in _PATHS):
         if file is not None and not file.is_file():
             raise ConfigError(f"{path}: {file}: no such file")

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from lampion.training.config import TrainConfig, load_config
 from lampion.training.errors import ConfigError
+from lampion.training.yaml_file import read_mapping, validated
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -100,16 +100,7 @@ def load_search(path: Path, config: Path) -> tuple[SearchConfig, TrainConfig]:
     Raises:
         ConfigError: either file is wrong, or a key or a value of the space does not fit the configuration.
     """
-    if not path.exists():
-        raise ConfigError(f"{path}: no such file")
-    try:
-        search = SearchConfig.model_validate(yaml.safe_load(path.read_text()) or {})
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"] if part not in ("Range", "list[any]"))
-        raise ConfigError(f"{path}: {where or 'search'}: {problem['msg']}") from None
+    search = validated(SearchConfig, read_mapping(path, "`space:` and `metric:`"), str(path))
     base = load_config(config)
     for overrides in search.corners():
         try:

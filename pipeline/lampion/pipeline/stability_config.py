@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lampion.analysis.stability import PRESETS
-from lampion.training.errors import ConfigError
+from lampion.training.yaml_file import read_mapping, validated
 
 #: time step (fs) and temperature (K) where none is given: the study of ethanol; Fu et al. 2022, arXiv:2210.07237
 DEFAULTS = {"nve": (1.0, 300.0), "nvt": (0.5, 500.0)}
@@ -32,6 +31,13 @@ class StabilityConfig(BaseModel):
     seed: int = Field(1, ge=1, description="of the draw, the velocities and the bath")
     ranks: int = Field(1, ge=1, description="MPI processes")
 
+    @field_validator("criterion")
+    @classmethod
+    def _is_a_preset(cls, name: str) -> str:
+        if name not in PRESETS:
+            raise ValueError(f"'{name}' is not one of {', '.join(PRESETS)}")
+        return name
+
     @property
     def kelvin(self) -> float:
         """Temperature, K."""
@@ -49,24 +55,6 @@ def stability_config(path: Path | None, given: dict[str, Any]) -> StabilityConfi
     Raises:
         ConfigError: a file that cannot be read, a key unknown, missing or out of range, a criterion that is none.
     """
-    values = _read(path) if path else {}
-    origin = f"{path}: " if path else ""
-    try:
-        config = StabilityConfig.model_validate(values | {k: v for k, v in given.items() if v is not None})
-    except ValidationError as error:
-        problem = error.errors()[0]
-        name = ".".join(map(str, problem["loc"]))
-        raise ConfigError(f"{origin}{name}: {problem['msg']}; give it as --{name.replace('_', '-')}") from None
-    if config.criterion not in PRESETS:
-        raise ConfigError(f"{origin}criterion: '{config.criterion}' is not one of {', '.join(PRESETS)}")
-    return config
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected keys such as `model:` and `starts:`")
-    return values | {key: path.parent / values[key] for key in ("model", "starts", "reference") if values.get(key)}
+    values = read_mapping(path, "`model:` and `starts:`", ("model", "starts", "reference")) if path else {}
+    values |= {key: value for key, value in given.items() if value is not None}
+    return validated(StabilityConfig, values, str(path or ""), missing="; give it as --{}")

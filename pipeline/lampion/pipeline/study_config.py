@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from lampion.pipeline.shipped import shipped_path
 from lampion.training.errors import ConfigError
+from lampion.training.yaml_file import read_mapping, validated
 
 
 class StudyConfig(BaseModel):
@@ -73,15 +73,4 @@ def _load(path: Path) -> StudyConfig:
         raise ConfigError(
             f"{path}: no such study file; shipped studies are named without a suffix: lampion study argon"
         )
-    try:
-        return StudyConfig.model_validate(yaml.safe_load(path.read_text()))
-    except (ValidationError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {first_problem(error)}") from None
-
-
-def first_problem(error: ValidationError | yaml.YAMLError) -> str:
-    """Key and message of the first problem."""
-    if isinstance(error, ValidationError):
-        problem = error.errors()[0]
-        return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-    return str(error)
+    return validated(StudyConfig, read_mapping(path, "`system:` and `title:`"), str(path))

@@ -1,7 +1,6 @@
 """Training configuration: YAML checked against typed models; an unknown key is an error with its line."""
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lampion.training.errors import ConfigError
 from lampion.training.model_config import ARCHITECTURES, AnyModelConfig, ModelConfig
+from lampion.training.yaml_file import first_problem, read_mapping
 
 __all__ = ["DataConfig", "LossConfig", "ModelConfig", "OptimizerConfig", "TrainConfig", "load_config"]
 
@@ -171,21 +171,13 @@ def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
     Raises:
         ConfigError: file, line and key of the first problem, with a suggestion for a misspelt key.
     """
-    if not path.exists():
-        raise ConfigError(f"{path}: no such file")
-    text = path.read_text()
-    try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected sections such as `data:` and `model:`")
+    values = read_mapping(path, "`data:` and `model:`")
     for override in overrides or []:
         _apply(values, override)
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_explain(error, path, text)) from None
+        raise ConfigError(_explain(error, path)) from None
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -200,17 +192,15 @@ def _apply(values: dict[str, Any], override: str) -> None:
     values[key] = yaml.safe_load(value)
 
 
-def _explain(error: ValidationError, path: Path, text: str) -> str:
+def _explain(error: ValidationError, path: Path) -> str:
     """First problem of a validation error as `file:line key: what is wrong`."""
-    problem = error.errors()[0]
-    # pydantic appends the members of a union it tried ("float", "tuple[float, float]") to the keys
-    tried = re.compile(r"int|float|str|(tuple|dict)\[.*")
-    location = [part for part in problem["loc"] if isinstance(part, str) and not tried.fullmatch(part)]
+    problem = first_problem(error)
+    location = [part for part in problem["loc"] if isinstance(part, str)]
     architecture = location.pop(1) if location[:1] == ["model"] and len(location) > 1 else None
     if problem["type"] == "union_tag_invalid":
         location.append("architecture")
     name = ".".join(location)
-    line = _line_of(text, location)
+    line = _line_of(path.read_text(encoding="utf-8"), location)
     where = f"{path}:{line}" if line else str(path)
     match problem["type"]:
         case "extra_forbidden":
