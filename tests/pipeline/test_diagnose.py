@@ -12,7 +12,7 @@ import laws
 import lj
 from lampion.analysis.stability.folder import read_watched
 from lampion.deploy.export import script
-from lampion.deploy.modelfile import Manifest, save_model
+from lampion.deploy.modelfile import Manifest, ModelFileError, save_model
 from lampion.pipeline.approaches import approaches
 from lampion.pipeline.relabel import relabel
 from lampion.pipeline.replay import replay
@@ -221,8 +221,19 @@ def test_labels_of_an_input_are_those_of_its_potential(tmp_path):
     assert forces[0, 1, 0] == pytest.approx(4 * 0.1 * unit * (12 * s * s - 6 * s) / 2.5, rel=1e-6)
 
 
-def test_an_input_without_a_potential_is_no_reference(tmp_path):
-    (tmp_path / "no.in").write_text("units real\nrun 10\n")
+def test_a_model_file_is_a_reference_under_any_name(water, tmp_path):
+    model = (water / "true.pt").read_bytes()
+    for name in ("true.pt2", "true"):
+        (tmp_path / name).write_bytes(model)
+        assert relabel(tmp_path / name, [WATER], tmp_path)[0] == relabel(water / "true.pt", [WATER], tmp_path)[0]
+    (tmp_path / "half.pt2").write_bytes(model[:500])
+    with pytest.raises(ModelFileError, match=r"half\.pt2 is not a Lampion model file"):
+        relabel(tmp_path / "half.pt2", [WATER], tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"units real\nrun 10\n", b"\xff\0"])
+def test_what_has_no_potential_is_no_reference(tmp_path, content):
+    (tmp_path / "no.in").write_bytes(content)
     with pytest.raises(ConfigError, match="has no pair_style, so it is no reference"):
         relabel(tmp_path / "no.in", [WATER], tmp_path)
 

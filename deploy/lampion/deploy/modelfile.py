@@ -27,6 +27,7 @@ __all__ = [
     "SCRIPT",
     "Manifest",
     "ModelFileError",
+    "is_model_file",
     "load_model",
     "read_manifest",
     "save_model",
@@ -132,6 +133,12 @@ def save_model(module: torch.jit.ScriptModule, manifest: Manifest, path: str | o
             torch.jit.save(module, file, _extra_files={ENTRY: manifest.to_json()})
     except OSError as error:
         raise ModelFileError(f"cannot write model file {path}: {error.strerror}") from error
+
+
+def is_model_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as the archives do that model files are; what it lacks, `read_manifest` says."""
+    with Path(path).open("rb") as stream:
+        return stream.read(4) == b"PK\3\4"
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from lampion.deploy.modelfile import COMPILED
 from lampion.pipeline import (
     cli_data,
     cli_diagnose,
@@ -120,7 +121,7 @@ def export(
     checks = export_model(checkpoint, out, trust=trust, head=head)
     worst = max(checks, key=lambda check: check.difference / check.tolerance)
     print(f"{len(checks)} checks passed; closest to its limit: {worst.name}, {worst.difference:.1e}")
-    if out.suffix != ".pt2" and shutil.which("g++"):
+    if out.suffix != COMPILED and shutil.which("g++"):
         print("compiled for this machine it is several times faster in lmp: --format pt2")
     print(out)
 
@@ -130,10 +131,10 @@ def _model_file(out: Path | None, form: str | None) -> Path:
     if form is not None:
         _one_of("--format", form, ("torchscript", "pt2"))
     if out is None:
-        return Path("model.pt2" if form == "pt2" else "model.pt")
-    if form is not None and (out.suffix == ".pt2") != (form == "pt2"):
+        return Path("model").with_suffix(COMPILED if form == "pt2" else ".pt")
+    if form is not None and (out.suffix == COMPILED) != (form == "pt2"):
         raise typer.BadParameter(
-            f"{out}: names of compiled model files, and of no others, end in .pt2; or leave out --format"
+            f"{out}: names of compiled model files, and of no others, end in {COMPILED}; or leave out --format"
         )
     return out
 

@@ -10,6 +10,7 @@ from ase.calculators.lammps import convert
 
 from lampion.analysis.thermo import UNIT_STYLES
 from lampion.deploy.calculator import LampionCalculator
+from lampion.deploy.modelfile import is_model_file
 from lampion.pipeline.check_atoms import Floats
 from lampion.pipeline.replay import POTENTIAL, absolute
 from lampion.pipeline.rerun import atom_rows, data_file, dump_frame, read_labels, rerun_commands
@@ -27,7 +28,7 @@ def relabel(reference: Path, molecules: Sequence[Atoms], folder: Path) -> tuple[
     """Energies (n,) eV and forces (n, n_atoms, 3) eV/Å; NaN where the reference has none.
 
     Args:
-        reference: model file (`.pt`), or a LAMMPS input, whose commands from `pair_style` to `kspace_modify` and charge
+        reference: model file, or a LAMMPS input, whose commands from `pair_style` to `kspace_modify` and charge
             equilibration are taken, with its `units` and `atom_style`; its variable `elements` gets the atom types.
         molecules: of the same atoms in the same order.
         folder: for the work of `lmp`.
@@ -38,7 +39,7 @@ def relabel(reference: Path, molecules: Sequence[Atoms], folder: Path) -> tuple[
     """
     if not reference.is_file():
         raise ConfigError(f"{reference}: no such file; give a model file or a LAMMPS input")
-    if reference.suffix == ".pt":
+    if is_model_file(reference):
         return model_labels(reference, molecules)
     return _lammps_labels(reference, molecules, folder)
 
@@ -87,7 +88,7 @@ def _lammps_labels(script: Path, molecules: Sequence[Atoms], folder: Path) -> tu
 
 def _commands(script: Path) -> list[str]:
     """Settings and potential of an input, lines joined, files beside it absolute; refused without a pair style."""
-    text = re.sub(r"&[ \t]*\n", " ", script.read_text(encoding="utf-8"))
+    text = re.sub(r"&[ \t]*\n", " ", script.read_text(encoding="utf-8", errors="replace"))
     lines = [line.split("#")[0] for line in text.splitlines()]
     kept = [absolute(line, script.parent) for line in lines if _is_taken(line.split())]
     if not any(line.startswith("pair_style") for line in kept):
