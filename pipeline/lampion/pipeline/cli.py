@@ -1,21 +1,19 @@
 """The `lampion` command: one verb per step of the flow, each names the file it leaves on its last line."""
 
 import json
-import shutil
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from lampion.deploy.modelfile import COMPILED
 from lampion.pipeline import (
     cli_data,
     cli_diagnose,
     cli_evaluate,
     cli_hessian,
     cli_improve,
+    cli_model,
     cli_stability,
     cli_study,
     cli_tune,
@@ -30,6 +28,9 @@ app = typer.Typer(
     "generate -> data -> train -> evaluate -> export -> lmp -> analyze.",
 )
 app.add_typer(cli_data.app, name="data")
+app.command()(cli_model.export)
+app.command()(cli_model.check)
+app.command()(cli_model.info)
 app.command()(cli_hessian.hessian)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_tune.tune)
@@ -77,7 +78,9 @@ def train(
     config: Annotated[Path, typer.Argument(help="YAML training configuration")],
     data: Annotated[Path | None, typer.Argument(help="Labelled frames, in place of data.file")] = None,
     out: Out = Path("train"),
-    restart: Annotated[str, typer.Option(help="`auto` continues an interrupted training, `never` does not.")] = "never",
+    restart: Annotated[
+        Literal["auto", "never"], typer.Option(help="`auto` continues an interrupted training, `never` does not.")
+    ] = "never",
     sets: Sets = [],  # noqa: B006
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check config and data, train nothing.")] = False,
     committee: Annotated[int, typer.Option(help="Members, in OUT/member-1, ..., with successive seeds.", min=1)] = 1,
@@ -85,76 +88,11 @@ def train(
     """Train a potential; leaves best.ckpt, checkpoints, metrics.jsonl and the unseen test frames."""
     from lampion.pipeline import work
 
-    _one_of("--restart", restart, ("auto", "never"))
     if dry_run:
         print(work.describe_training(config, data, sets))
         return
     for best in work.train(config, out, data=data, restart=restart == "auto", overrides=sets, committee=committee):
         print(best)
-
-
-@app.command()
-def export(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="Checkpoint (train/best.ckpt), .model of mace-torch, npz of sGDML")
-    ],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Model file; default: model.pt or model.pt2")] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="torchscript (runs anywhere) or pt2 (compiled for this machine, several times faster); default: by the"
-            " suffix of --out",
-        ),
-    ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Load a model of mace-torch, a pickle, which can run any code.")
-    ] = False,
-    head: Annotated[str | None, typer.Option(help="Readout of a mace-torch model that has several")] = None,
-    force: Force = False,
-) -> None:
-    """Verify a trained model and write the file that `pair_style lampion` reads."""
-    from lampion.deploy.export import export_model
-
-    out = _model_file(out, form)
-    _keep(out, force)
-    checks = export_model(checkpoint, out, trust=trust, head=head)
-    worst = max(checks, key=lambda check: check.difference / check.tolerance)
-    print(f"{len(checks)} checks passed; closest to its limit: {worst.name}, {worst.difference:.1e}")
-    if out.suffix != COMPILED and shutil.which("g++"):
-        print("compiled for this machine it is several times faster in lmp: --format pt2")
-    print(out)
-
-
-def _model_file(out: Path | None, form: str | None) -> Path:
-    """Name of the model file, whose suffix is that of its format."""
-    if form is not None:
-        _one_of("--format", form, ("torchscript", "pt2"))
-    if out is None:
-        return Path("model").with_suffix(COMPILED if form == "pt2" else ".pt")
-    if form is not None and (out.suffix == COMPILED) != (form == "pt2"):
-        raise typer.BadParameter(
-            f"{out}: names of compiled model files, and of no others, end in {COMPILED}; or leave out --format"
-        )
-    return out
-
-
-@app.command()
-def check(
-    model: Annotated[Path, typer.Argument(help="Model file")],
-    as_json: AsJson = False,
-) -> None:
-    """Self-test of a model file in lmp: derivatives, invariances, ranks, images, energy conservation."""
-    from lampion.pipeline import check as checking
-
-    rows = checking.check_model(model)
-    if as_json:
-        print(json.dumps(checking.as_json(model, rows)))
-    else:
-        for row in rows:
-            print(f"{'ok  ' if row.passed else 'FAIL'} {row.name:34s} {row.figure:9.1e}  allowed {row.tolerance:.0e}")
-    if not all(row.passed for row in rows):
-        raise typer.Exit(4)
 
 
 @app.command()
@@ -220,24 +158,6 @@ def inputs(
 
 
 @app.command()
-def info(
-    model: Annotated[Path, typer.Argument(help="Model file")],
-    as_json: AsJson = False,
-) -> None:
-    """What a model file says of itself; nothing in it is executed."""
-    from lampion.deploy.modelfile import read_manifest
-
-    manifest = asdict(read_manifest(model))
-    if as_json:
-        print(json.dumps(manifest, ensure_ascii=False))
-        return
-    for key, value in manifest.items():
-        if key != "references":
-            print(f"{key:12s} {value}")
-    print("references", *manifest["references"], sep="\n  ")
-
-
-@app.command()
 def doctor() -> None:
     """Check Python, torch, LAMMPS, MPI and the plugin, down to one step of lmp; names cause and cure."""
     from lampion.pipeline.doctor import examine
@@ -257,16 +177,6 @@ def _variables(texts: list[str]) -> dict[str, str]:
         if not separator:
             raise typer.BadParameter(f"expected NAME=VALUE, got '{name}'", param_hint="--var")
     return {name: value for name, _, value in pairs}
-
-
-def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise typer.BadParameter(f"'{value}' is not one of {', '.join(allowed)}", param_hint=option)
-
-
-def _keep(path: Path, force: bool) -> None:
-    if path.exists() and not force:
-        raise typer.BadParameter(f"{path} exists; overwrite it with --force", param_hint="--out")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,15 +25,15 @@ def stability(
     seed: Annotated[int | None, typer.Option(help="Of the draw, the velocities and the bath")] = None,
     ranks: Annotated[int | None, typer.Option(help="MPI processes")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write")] = Path("stability"),
-    restart: Annotated[str, typer.Option(help="`auto` continues an interrupted run, `never` does not.")] = "never",
+    restart: Annotated[
+        Literal["auto", "never"], typer.Option(help="`auto` continues an interrupted run, `never` does not.")
+    ] = "never",
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on standard output.")] = False,
 ) -> None:
     """Run replicas of a molecule in one lmp and judge them; leaves stability.json and report.html."""
     from lampion.pipeline.stability import run_stability, summary_lines
     from lampion.pipeline.stability_config import stability_config
 
-    if restart not in ("auto", "never"):
-        raise typer.BadParameter(f"'{restart}' is not one of auto, never", param_hint="--restart")
     given = {
         "model": model,
         "starts": starts,
