@@ -5,7 +5,7 @@ import torch
 
 import laws
 from lampion.deploy.by_parts import cut, evaluate_by_parts
-from lampion.deploy.compile import _examples
+from lampion.deploy.compile import example_arguments
 from lampion.deploy.layer_functions import functions_of
 from lampion.deploy.verify import energies_and_gradient, random_configuration
 
@@ -37,7 +37,7 @@ def test_weights_decide_whose_energy_is_differentiated():
 @pytest.mark.parametrize("name", laws.LAYERED)
 def test_what_is_handed_over_lies_without_gaps(name):
     functions = functions_of(laws.LAYERED[name]())
-    for function, arguments in _examples(functions, torch.float64):
+    for function, arguments in example_arguments(functions, torch.float64):
         assert all(tensor.is_contiguous() for tensor in functions[function](*arguments))
 
 

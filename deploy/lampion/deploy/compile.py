@@ -40,7 +40,9 @@ def compile_model(model: nn.Module, dtype: torch.dtype) -> dict[str, list[str]]:
     traceable = cast(Callable[[], AbstractContextManager[None]], getattr(model, "traceable", nullcontext))
     with _frozen(model), traceable():
         functions = functions_of(model)
-        return {name: _compile(name, functions[name], examples) for name, examples in _examples(functions, dtype)}
+        return {
+            name: _compile(name, functions[name], examples) for name, examples in example_arguments(functions, dtype)
+        }
 
 
 @contextmanager
@@ -100,7 +102,7 @@ def _compile(name: str, function: Function, examples: Sequence[Tensor]) -> list[
     return [str(file) for file in cast(list[object], files) if Path(str(file)).suffix in (".so", ".json")]
 
 
-def _examples(functions: Mapping[str, Function], dtype: torch.dtype) -> Iterator[tuple[str, list[Tensor]]]:
+def example_arguments(functions: Mapping[str, Function], dtype: torch.dtype) -> Iterator[tuple[str, list[Tensor]]]:
     """Arguments to trace each function with."""
     generator = torch.Generator().manual_seed(0)
 
