@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lampion.deploy.compile import compile_model
 from lampion.deploy.modelfile import Manifest, save_model
-from lampion.deploy.package import description, save_compiled
+from lampion.deploy.package import save_compiled
 from lampion.training.build import build_model
 from lampion.training.config import ModelConfig
 from lampion.training.statistics import DataStatistics
@@ -78,7 +78,5 @@ def write_models(folder: Path) -> None:
         save_model(torch.jit.script(module), Manifest(cutoff, ("Ar",), n_layers, dtype), folder / f"{name}.pt")
     module = learned()
     code = compile_model(module, torch.float32)
-    manifest = Manifest(
-        CUTOFF, ("Ar",), N_LAYERS, "float32", versions={"torch": torch.__version__}, compiled=description(code)
-    )
+    manifest = Manifest(CUTOFF, ("Ar",), N_LAYERS, "float32", versions={"torch": torch.__version__})
     save_compiled(code, module, torch.jit.script(module), manifest, folder / "learned.pt2")

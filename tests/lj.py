@@ -140,15 +140,14 @@ def write_model(
 def write_compiled(module: torch.nn.Module, manifest: Manifest, path: Path) -> bool:
     """Compile `module` into a model file; False if it cannot be, as one whose energies are not finite everywhere."""
     from lampion.deploy.compile import compile_model
-    from lampion.deploy.package import description, save_compiled
+    from lampion.deploy.package import save_compiled
     from lampion.deploy.verify import ExportError
     from lampion.training.build import torch_dtype
 
     versions = {"torch": torch.__version__}
     try:
         code = compile_model(module, torch_dtype(manifest.dtype))
-        made_for = replace(manifest, compiled=description(code), versions=versions)
-        save_compiled(code, module, torch.jit.script(module), made_for, path)
+        save_compiled(code, module, torch.jit.script(module), replace(manifest, versions=versions), path)
     except ExportError:
         return False
     return True

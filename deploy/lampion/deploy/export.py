@@ -10,7 +10,7 @@ from torch import nn
 
 from lampion.deploy.compile import compile_model
 from lampion.deploy.modelfile import COMPILED, Manifest, save_model
-from lampion.deploy.package import description, save_compiled
+from lampion.deploy.package import save_compiled
 from lampion.deploy.references import of_architecture
 from lampion.deploy.sgdml import SgdmlPotential, samples, shortest_distances
 from lampion.deploy.sgdml_file import is_npz, read_sgdml
@@ -140,7 +140,6 @@ def _write(
         training=training,
         references=references,
         conservative=getattr(model, "conservative", True),
-        compiled=description(code) if code else None,
     )
     if code:
         return [*checks, *save_compiled(code, model, scripted, manifest, output, samples)]

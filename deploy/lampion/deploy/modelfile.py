@@ -60,7 +60,7 @@ class Manifest:
         versions: Of torch and lampion at export.
         training: Data hash, shortest distance seen per element pair, errors on the test set.
         references: BibTeX entries to cite.
-        compiled: Of a compiled model file, what its machine code was made for (`package.description`); else None.
+        compiled: Of a compiled model file, what its machine code was made for (`package.save_compiled`); else None.
         conservative: False if `forward` returns forces, (n_nodes, 3), that are no gradient of an energy.
         format: Version of this contract.
 

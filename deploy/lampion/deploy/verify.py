@@ -116,12 +116,10 @@ def _checks(
     conservative = getattr(eager, "conservative", True)
     *compared, differenced = samples
     for atoms in compared:
-        if not conservative:
-            yield _scripted_forces_are_eager(eager, scripted, atoms, cutoff, dtype)
-            continue
-        yield from _scripted_is_eager(eager, scripted, atoms, cutoff, dtype)
-        if hasattr(scripted, "embed") and hasattr(scripted, "layer"):
-            yield _layers_are_whole(scripted, eager.n_layers, atoms, cutoff, dtype)  # type: ignore[arg-type]
+        graph = (torch.from_numpy(atoms.types), *atoms.edges(cutoff, dtype))
+        yield from _scripted_is_eager(eager, scripted, graph, conservative=conservative)
+        if conservative and hasattr(scripted, "embed") and hasattr(scripted, "layer"):
+            yield _layers_are_whole(scripted, eager.n_layers, graph)  # type: ignore[arg-type]
     if conservative:
         yield _force_is_gradient(eager, differenced, cutoff)
 
@@ -141,41 +139,44 @@ def relative(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-3))
 
 
+def answers(
+    model: nn.Module, types: Tensor, edges: Tensor, vectors: Tensor, *, conservative: bool
+) -> tuple[Tensor, ...]:
+    """Energies and their gradient, or the forces of a model that predicts these."""
+    if conservative:
+        return energies_and_gradient(model, types, edges, vectors)
+    return (model(types, edges, vectors).detach(),)
+
+
+def agreement(label: str, found: Sequence[Tensor], expected: Sequence[Tensor]) -> Iterator[Check]:
+    """What `answers` gives, found in another way."""
+    names = ("energies", "forces")[-len(expected) :]
+    for name, one, other in zip(names, found, expected, strict=True):
+        yield Check(f"{label}, {name}", relative(one, other), TOLERANCE[other.dtype])
+
+
 def _scripted_is_eager(
-    eager: nn.Module, scripted: nn.Module, atoms: Configuration, cutoff: float, dtype: torch.dtype
-) -> list[Check]:
-    types = torch.from_numpy(atoms.types)
-    edges, vectors = atoms.edges(cutoff, dtype)
-    energy, gradient = energies_and_gradient(eager, types, edges, vectors)
-    energy_scripted, gradient_scripted = energies_and_gradient(scripted, types, edges, vectors)
+    eager: nn.Module, scripted: nn.Module, graph: tuple[Tensor, Tensor, Tensor], *, conservative: bool
+) -> Iterator[Check]:
+    types, _, vectors = graph
+    found, expected = (answers(model, *graph, conservative=conservative) for model in (scripted, eager))
     label = f"scripted = eager, {len(types)} atoms"
-    return [
-        Check(f"{label}, energies", relative(energy_scripted, energy), TOLERANCE[dtype]),
-        Check(f"{label}, forces", relative(gradient_scripted, gradient), TOLERANCE[dtype]),
-        Check(f"{label}, virial", relative(vectors.T @ gradient_scripted, vectors.T @ gradient), TOLERANCE[dtype]),
-    ]
+    yield from agreement(label, found, expected)
+    if conservative:
+        difference = relative(vectors.T @ found[1], vectors.T @ expected[1])
+        yield Check(f"{label}, virial", difference, TOLERANCE[vectors.dtype])
 
 
-def _scripted_forces_are_eager(
-    eager: nn.Module, scripted: nn.Module, atoms: Configuration, cutoff: float, dtype: torch.dtype
-) -> Check:
-    arguments = (torch.from_numpy(atoms.types), *atoms.edges(cutoff, dtype))
-    difference = relative(scripted(*arguments).detach(), eager(*arguments).detach())
-    return Check(f"scripted = eager, {len(atoms.types)} atoms, forces", difference, TOLERANCE[dtype])
-
-
-def _layers_are_whole(
-    scripted: torch.jit.ScriptModule, n_layers: int, atoms: Configuration, cutoff: float, dtype: torch.dtype
-) -> Check:
-    types = torch.from_numpy(atoms.types)
-    edges, vectors = atoms.edges(cutoff, dtype)
+def _layers_are_whole(scripted: torch.jit.ScriptModule, n_layers: int, graph: tuple[Tensor, Tensor, Tensor]) -> Check:
+    types, edges, vectors = graph
     state = scripted.embed(types)
-    total = torch.zeros(len(types), dtype=dtype)
+    total = torch.zeros(len(types), dtype=vectors.dtype)
     for k in range(n_layers):
         state, energies = scripted.layer(k, len(types), types, state, edges, vectors)
         total = total + energies
     whole = scripted(types, edges, vectors)
-    return Check(f"layers = whole, {len(types)} atoms", relative(total.detach(), whole.detach()), TOLERANCE[dtype])
+    difference = relative(total.detach(), whole.detach())
+    return Check(f"layers = whole, {len(types)} atoms", difference, TOLERANCE[vectors.dtype])
 
 
 def _force_is_gradient(eager: nn.Module, atoms: Configuration, cutoff: float, step: float = 1e-4) -> Check:
