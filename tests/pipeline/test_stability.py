@@ -135,4 +135,5 @@ def test_a_restart_file_that_was_not_finished_is_passed_over(tmp_path):
     assert Folder(tmp_path).newest_restart is None
     (run / "run.restart.1").write_bytes(b"LammpS RestartT" + bytes(1000) + b"LammpS RestartT\0")
     (run / "run.restart.2").write_bytes(b"LammpS RestartT" + bytes(1000))
+    (run / "run.restart.3").write_bytes(b"LammpS RestartT")
     assert Folder(tmp_path).newest_restart == run / "run.restart.1"

@@ -162,8 +162,11 @@ def newest_restart(folder: Path) -> Path | None:
 
 def _whole_restart(path: Path) -> bool:
     """The magic string is at both ends."""
-    content = path.read_bytes()
-    return content.startswith(_MAGIC) and _MAGIC in content[-64:]
+    with path.open("rb") as stream:
+        if stream.read(len(_MAGIC)) != _MAGIC:
+            return False
+        stream.seek(max(path.stat().st_size - 64, len(_MAGIC)))
+        return _MAGIC in stream.read()
 
 
 def absolute(line: str, folder: Path) -> str:
