@@ -25,6 +25,8 @@ from ase.md.verlet import VelocityVerlet
 from pair_style import environment, lmp
 
 from lampion.deploy.export import export_checkpoint
+from lampion.deploy.modelfile import read_manifest
+from lampion.pipeline.starts import set_in_motion, write_start
 from lampion.training.mace_model import scale_shift_mace
 from lampion.training.model_config import MaceConfig
 from lampion.training.statistics import DataStatistics
@@ -34,10 +36,9 @@ units metal
 atom_style molecular
 read_data start.data
 pair_style lampion
-pair_coeff * * {model} {elements}
+pair_coeff * * {model} {names}
 neighbor 1.0 bin
 neigh_modify every 1 delay 0 check yes exclude molecule/inter all
-velocity all create 300 7 loop geom
 timestep 0.001
 fix 1 all nve
 thermo 1000000
@@ -45,31 +46,14 @@ run 10
 fix 2 all halt 5 tlimit > {seconds} error soft message no
 run 1000000
 """
-SPACING = 14.0  # Å between molecules
-
-
-def write_start(molecule: Atoms, n_replicas: int, path: Path) -> None:
-    """Copies of a molecule on a grid, as a LAMMPS data file."""
-    elements = sorted(set(molecule.symbols))
-    side = int(np.ceil(n_replicas ** (1 / 3)))
-    places = SPACING * np.stack(np.meshgrid(*[np.arange(side)] * 3), -1).reshape(-1, 3)[:n_replicas]
-    positions = molecule.positions - molecule.positions.mean(0) + SPACING / 2
-    lines = ["replicas", "", f"{n_replicas * len(molecule)} atoms", f"{len(elements)} atom types", ""]
-    lines += [f"0 {side * SPACING} {a}lo {a}hi" for a in "xyz"]
-    lines += ["", "Masses", "", *(f"{k} {Atoms(e).get_masses()[0]}" for k, e in enumerate(elements, 1)), ""]
-    lines += ["Atoms # molecular", ""]
-    for replica, place in enumerate(places):
-        for k, (symbol, r) in enumerate(zip(molecule.symbols, positions + place, strict=True)):
-            row = replica * len(molecule) + k + 1
-            lines.append(f"{row} {replica + 1} {elements.index(symbol) + 1} {r[0]} {r[1]} {r[2]}")
-    path.write_text("\n".join(lines) + "\n")
 
 
 def in_lmp(folder: Path, molecule: Atoms, model: str, n_replicas: int, seconds: float) -> float:
     """Replica-steps/s of `lmp` on one rank."""
-    write_start(molecule, n_replicas, folder / "start.data")
-    elements = " ".join(sorted(set(molecule.symbols)))
-    (folder / "in.lmp").write_text(INPUT.format(model=model, elements=elements, seconds=seconds))
+    molecules = [molecule.copy() for _ in range(n_replicas)]
+    set_in_motion(molecules, 300.0, np.random.default_rng(7))
+    types = write_start(molecules, folder / "start.data", read_manifest(folder / model))
+    (folder / "in.lmp").write_text(INPUT.format(model=model, names=types["names"], seconds=seconds))
     command = [str(lmp()), "-in", "in.lmp", "-log", "none"]
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
