@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from lampion.pipeline import (
     cli_study,
     cli_tune,
 )
+from lampion.pipeline.cli_options import AsJson, Force, Restart
 from lampion.pipeline.cli_verdict import exit_by, print_verdict
 
 app = typer.Typer(
@@ -40,7 +41,6 @@ app.command()(cli_improve.improve)
 app.command()(cli_diagnose.diagnose)
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder or file to write.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Variables = Annotated[
     list[str], typer.Option("--var", help="LAMMPS variable as name=value; may be repeated.", metavar="NAME=VALUE")
 ]
@@ -50,7 +50,6 @@ Sets = Annotated[
 ]
 Ranks = Annotated[int, typer.Option("--ranks", help="MPI processes.", min=1)]
 Threads = Annotated[int, typer.Option("--threads", help="Threads per process.", min=1)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
 @app.command()
@@ -78,9 +77,7 @@ def train(
     config: Annotated[Path, typer.Argument(help="YAML training configuration")],
     data: Annotated[Path | None, typer.Argument(help="Labelled frames, in place of data.file")] = None,
     out: Out = Path("train"),
-    restart: Annotated[
-        Literal["auto", "never"], typer.Option(help="`auto` continues an interrupted training, `never` does not.")
-    ] = "never",
+    restart: Restart = "never",
     sets: Sets = [],  # noqa: B006
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check config and data, train nothing.")] = False,
     committee: Annotated[int, typer.Option(help="Members, in OUT/member-1, ..., with successive seeds.", min=1)] = 1,

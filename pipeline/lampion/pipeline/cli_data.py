@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lampion.pipeline.cli_options import AsJson, Force, keep
 from lampion.pipeline.read_arguments import reads_labels
 from lampion.training.read_options import ReadOptions
 
@@ -20,8 +21,6 @@ Source = Annotated[
     Path,
     typer.Argument(help="LAMMPS dump, extended XYZ (also .gz, .xz), npz like MD17's, ASE data base, or .h5"),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 ZScore = Annotated[float, typer.Option(help="Robust z-score beyond which an energy or force is reported.", min=0.0)]
 Index = Annotated[Path | None, typer.Option(help="File of row numbers, one per line, from 0.")]
 Size = Annotated[str | None, typer.Option(help="Share (0.1) or number (50) of frames.")]
@@ -39,7 +38,7 @@ def convert(
     """Read, validate and write frames in Å, eV, eV/Å."""
     from lampion.training import convert as converting
 
-    _keep(out, force)
+    keep(out, force)
     report = converting.convert(source, out, options, isolated_atoms)
     show(report.summary)
     _show_findings(report, ("warning",))
@@ -87,7 +86,7 @@ def split(
     """Divide frames at random by a seed, or by files of row numbers; `lampion train` takes the folder."""
     from lampion.training import split as splitting
 
-    _keep(out / "split.json", force)
+    keep(out / "split.json", force)
     sizes = {name: _size(name, text) for name, text in (("train", train), ("valid", valid), ("test", test))}
     given = {"train": train_index, "valid": valid_index, "test": test_index}
     index = {name: path for name, path in given.items() if path}
@@ -143,8 +142,3 @@ def _size(name: str, text: str | None) -> int | float | None:
     if size <= 0 or (isinstance(size, float) and size >= 1):
         raise typer.BadParameter(f"'{text}' is neither a share between 0 and 1 nor a number", param_hint=f"--{name}")
     return size
-
-
-def _keep(path: Path, force: bool) -> None:
-    if path.exists() and not force:
-        raise typer.BadParameter(f"{path} exists; overwrite it with --force", param_hint="--out")

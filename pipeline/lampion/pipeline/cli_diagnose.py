@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from lampion.pipeline.cli_options import AsJson
+
 
 def diagnose(
     run_folder: Annotated[Path, typer.Argument(help="Folder of lampion stability or lampion run", metavar="RUN")],
@@ -18,7 +20,7 @@ def diagnose(
         Path | None, typer.Option(help="Training frames, or folder of the training: how far these frames are from them")
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write to; default: the run's")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find out why the energy of a run drifts and why replicas fail; writes diagnosis.json and diagnosis.html."""
     from lampion.pipeline.diagnose import diagnose as find_out

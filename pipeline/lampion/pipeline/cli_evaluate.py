@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lampion.pipeline.cli_options import AsJson
+
 if TYPE_CHECKING:
     from lampion.pipeline.evaluation import Evaluation
 
@@ -31,7 +33,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for evaluation.html, evaluation.json and parity arrays")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Errors of a model file on labelled frames: in total, per element, by force and by distance from the training."""
     from lampion.pipeline.evaluation import Options, evaluate_sets

@@ -5,21 +5,22 @@ from typing import Annotated
 
 import typer
 
+from lampion.pipeline.cli_options import Force, keep
+
 
 def hessian(
     runs: Annotated[
         list[Path], typer.Argument(help="Folders with log.lammps, one dump and hessian.dat", metavar="RUN")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="File to write")] = Path("hessians.npz"),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    force: Force = False,
 ) -> None:
     """Collect Hessians that LAMMPS has computed, one run for each frame of the same atoms."""
     from lampion.pipeline.work import the_dump
     from lampion.training.hessian_labels import join_hessians, write_hessians
     from lampion.training.lammps_hessian import read_lammps_hessian
 
-    if out.exists() and not force:
-        raise typer.BadParameter(f"{out} exists; overwrite it with --force", param_hint="--out")
+    keep(out, force)
     parts = [read_lammps_hessian(the_dump(run), run / "log.lammps", run / "hessian.dat") for run in runs]
     joined = join_hessians(parts)
     write_hessians(joined, out)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from lampion.pipeline.cli_options import AsJson
+
 
 def improve(
     config: Annotated[Path, typer.Argument(help="YAML file: training, data, reference, stability, see docs/study.md")],
@@ -13,7 +15,7 @@ def improve(
     target: Annotated[float | None, typer.Option(help="Upper end of the failure probability's interval")] = None,
     rounds: Annotated[int | None, typer.Option(help="Times that frames are added, at most")] = None,
     frames: Annotated[int | None, typer.Option(help="Frames added in a round")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the rounds as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Test, label frames before failure with the reference, fine-tune, test again; exit code 4 if the target is missed.
 

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from lampion.deploy.modelfile import COMPILED
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+from lampion.pipeline.cli_options import AsJson, Force, keep
 
 
 def export(
@@ -30,14 +29,13 @@ def export(
         bool, typer.Option("--trust", help="Load a model of mace-torch, a pickle, which can run any code.")
     ] = False,
     head: Annotated[str | None, typer.Option(help="Readout of a mace-torch model that has several")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    force: Force = False,
 ) -> None:
     """Verify a trained model and write the file that `pair_style lampion` reads."""
     from lampion.deploy.export import export_model
 
     out = _model_file(out, form)
-    if out.exists() and not force:
-        raise typer.BadParameter(f"{out} exists; overwrite it with --force", param_hint="--out")
+    keep(out, force)
     checks = export_model(checkpoint, out, trust=trust, head=head)
     worst = max(checks, key=lambda check: check.difference / check.tolerance)
     print(f"{len(checks)} checks passed; closest to its limit: {worst.name}, {worst.difference:.1e}")

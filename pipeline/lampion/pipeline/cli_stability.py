@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from lampion.pipeline.cli_options import AsJson, Restart
 
 
 def stability(
@@ -25,10 +27,8 @@ def stability(
     seed: Annotated[int | None, typer.Option(help="Of the draw, the velocities and the bath")] = None,
     ranks: Annotated[int | None, typer.Option(help="MPI processes")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write")] = Path("stability"),
-    restart: Annotated[
-        Literal["auto", "never"], typer.Option(help="`auto` continues an interrupted run, `never` does not.")
-    ] = "never",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on standard output.")] = False,
+    restart: Restart = "never",
+    as_json: AsJson = False,
 ) -> None:
     """Run replicas of a molecule in one lmp and judge them; leaves stability.json and report.html."""
     from lampion.pipeline.stability import run_stability, summary_lines
