@@ -53,12 +53,7 @@ def save_compiled(
         ExportError: the code differs from the model; nothing was written.
         ModelFileError: the folder cannot be written to.
     """
-    made_for = {
-        "interface": INTERFACE,
-        "functions": sorted(code),
-        "processor": processor(),
-        "compiler": compiler(),
-    }
+    made_for = {"interface": INTERFACE, "functions": sorted(code), "processor": processor(), "compiler": compiler()}
     manifest = replace(manifest, compiled=made_for)
     try:
         with atomic_path(path) as temporary:

@@ -9,48 +9,16 @@ from lampion.analysis.thermo import UNIT_STYLES
 from lampion.training.errors import DataError
 
 #: what makes the atoms and their velocities
-ATOMS = frozenset(
-    (
-        "units",
-        "dimension",
-        "newton",
-        "boundary",
-        "atom_style",
-        "atom_modify",
-        "box",
-        "lattice",
-        "region",
-        "create_box",
-        "create_atoms",
-        "read_data",
-        "read_restart",
-        "mass",
-        "group",
-        "velocity",
-        "displace_atoms",
-        "replicate",
-        "change_box",
-        "delete_atoms",
-        "set",
-        "molecule",
-        "labelmap",
-    )
-)
+ATOMS = frozenset((
+    "units", "dimension", "newton", "boundary", "atom_style", "atom_modify", "box", "lattice", "region", "create_box",
+    "create_atoms", "read_data", "read_restart", "mass", "group", "velocity", "displace_atoms", "replicate",
+    "change_box", "delete_atoms", "set", "molecule", "labelmap",
+))  # fmt: skip
 #: what a restart file does not hold of forces and neighbor lists
-POTENTIAL = frozenset(
-    (
-        "pair_style",
-        "pair_coeff",
-        "pair_modify",
-        "special_bonds",
-        "kspace_style",
-        "kspace_modify",
-        "dielectric",
-        "comm_modify",
-        "neighbor",
-        "neigh_modify",
-    )
-)
+POTENTIAL = frozenset((
+    "pair_style", "pair_coeff", "pair_modify", "special_bonds", "kspace_style", "kspace_modify", "dielectric",
+    "comm_modify", "neighbor", "neigh_modify",
+))  # fmt: skip
 #: what moves atoms before the last run, so that the commands alone do not lead to its start
 _MOVING = frozenset(("run", "minimize"))
 _MAGIC = b"LammpS RestartT"
