@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from lampion.training.checkpoint import newest_valid, read_checkpoint
 from lampion.training.config import load_config
 from lampion.training.errors import CheckpointError
 from lampion.training.hdf5 import write_hdf5
-from lampion.training.train import Training
+from lampion.training.train import InterruptedTrainingError, Training
 
 TINY = {
     "model": "{cutoff: 4.0, channels: 2, basis: 4, layers: 1, readout_width: 4, dtype: float64}",
@@ -78,6 +79,30 @@ def random_kill(rng: random.Random) -> children.Sabotage:
             ("killed inside write", float(rng.choice([100, 1000, 10_000, 20_000]))),
         ]
     )
+
+
+@pytest.mark.parametrize("step", [0, 5])
+def test_a_signal_that_kills_the_compiler_of_the_step_too_is_no_failure(folder, whole, step):
+    def broken(*signals: signal.Signals) -> Training:
+        training = Training(load_config(folder / "config.yaml"), folder / "train")
+        own = training.gradients
+
+        def gradients(*arguments):
+            if training.step < step:
+                return own(*arguments)
+            for number in signals:
+                signal.raise_signal(number)
+            raise RuntimeError("g++ was killed")
+
+        training.gradients = gradients
+        return training
+
+    with pytest.raises(InterruptedTrainingError, match=f"stopped at step {step} of"):
+        broken(signal.SIGTERM).run(restart=False)
+    with pytest.raises(RuntimeError, match="was killed"):
+        broken().run(restart=True)
+    Training(load_config(folder / "config.yaml"), folder / "train").run(restart=True)
+    require_same(folder, whole)
 
 
 def kill_often(folder: Path, whole: Path, kills: int, rng: random.Random) -> None:

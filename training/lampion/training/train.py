@@ -111,7 +111,13 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config.optimizer, self.step, progress, self.halvings)
         self.optimizer.zero_grad(set_to_none=True)
-        self.sums += self._accumulate_gradients(progress)
+        try:
+            self.sums += self._accumulate_gradients(progress)
+        except Exception:
+            if self.stop.received is None:
+                raise
+            self.stopping = True  # the signal has reached the step's compiler, too; nothing has changed yet
+            return
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip)
         self.optimizer.step()
         self.ema.update(self.step)
