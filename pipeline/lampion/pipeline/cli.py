@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from lampion.pipeline import (
     cli_data,
@@ -21,7 +22,23 @@ from lampion.pipeline import (
 from lampion.pipeline.cli_options import AsJson, Force, Restart
 from lampion.pipeline.cli_verdict import exit_by, print_verdict
 
+#: verbs in the order of the flow
+VERBS = (
+    *("generate", "data", "train", "tune", "hessian", "evaluate", "export", "check", "info", "run", "analyze"),
+    *("stability", "diagnose", "improve", "study", "inputs", "doctor"),
+)
+
+
+class InFlowOrder(TyperGroup):
+    """Lists the verbs as they follow each other."""
+
+    def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002
+        """Names for the help."""
+        return sorted(self.commands, key=VERBS.index)
+
+
 app = typer.Typer(
+    cls=InFlowOrder,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
