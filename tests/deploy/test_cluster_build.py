@@ -108,6 +108,7 @@ def test_both_sides_built_and_installed(tmp_path: Path, start: Callable[..., str
     assert "Lampion model model.pt" in start(prefix / "lib" / "lampion" / "lampionplugin.so")
 
 
+@pytest.mark.slow
 def test_other_integer_sizes_are_refused(tmp_path: Path, start: Callable[..., str]) -> None:
     """They are read from the installation, so that the user need not know them."""
     output = start(built(tmp_path / "build", installation(tmp_path / "lammps", "BIGBIG"), "lampionplugin"), good=False)

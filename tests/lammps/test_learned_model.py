@@ -163,7 +163,9 @@ STENCIL = {-2: 1 / 12, -1: -2 / 3, 1: 2 / 3, 2: -1 / 12}  # first derivative, er
 BAR = 1.6021765e6  # eV/Å³, LAMMPS's own constant
 
 
-@pytest.mark.parametrize(("name", "ranks"), [("layered", 1), ("layered", 2), ("whole", 2)])
+@pytest.mark.parametrize(
+    ("name", "ranks"), [("layered", 1), ("layered", 2), pytest.param("whole", 2, marks=pytest.mark.slow)]
+)
 def test_virial_is_the_derivative_of_the_energy(lmp: Lmp, potential: Path, name: str, ranks: int) -> None:
     system = crystal(2, n_types=2, a=4.4)
     system.write(potential, 1.0)
