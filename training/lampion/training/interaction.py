@@ -9,6 +9,11 @@ from torch import Tensor, nn
 from lampion.training.edges import read_senders, sum_into_receivers, sum_products
 
 
+def degrees(l_max: int) -> list[int]:
+    """Numbers of components of the degrees up to `l_max`."""
+    return [2 * degree + 1 for degree in range(l_max + 1)]
+
+
 class EdgeSum(nn.Module):
     """A_i[l1 m1, l2 m2] = Σ_j R_{l1 l2}(r_ij) Y_{l1 m1}(r̂_ij) h_j[l2 m2], per channel.
 
@@ -44,17 +49,19 @@ class EdgeSum(nn.Module):
             (n_components, n_centers, C), components ordered as `so3.pair_components`.
         """
         sender = read_senders(state, edge_index)
-        weights = radial.view(-1, self.l_max + 1, self.l_sender + 1, self.n_channels)
+        # split, not sliced: the gradient is then put together once, where slices add tensors filled up with zeros
+        weights = radial.view(-1, (self.l_max + 1) * (self.l_sender + 1), self.n_channels).unbind(1)
+        states = sender.split(degrees(self.l_sender), dim=1)
+        directions = harmonics.split(degrees(self.l_max), dim=1)
         sums: list[Tensor] = []
         for l1 in range(self.l_max + 1):
             parts: list[Tensor] = []
             for l2 in range(self.l_sender + 1):
-                parts.append(weights[:, l1, l2].unsqueeze(1) * sender.narrow(1, l2 * l2, 2 * l2 + 1))
+                parts.append(weights[l1 * (self.l_sender + 1) + l2].unsqueeze(1) * states[l2])
             weighted = torch.cat(parts, dim=1).flatten(1)
             if l1 == 0:  # Y_00 = 1
                 sums.append(sum_into_receivers(weighted, edge_index, n_centers).unsqueeze(1))
             else:
-                harmonic = harmonics.narrow(1, l1 * l1, 2 * l1 + 1)
-                sums.append(sum_products(harmonic, weighted, edge_index, n_centers))
+                sums.append(sum_products(directions[l1], weighted, edge_index, n_centers))
         n_components = harmonics.shape[1] * sender.shape[1]  # spelled out, since a rank may have no atoms
         return torch.cat(sums, dim=1).view(n_centers, n_components, self.n_channels).transpose(0, 1)
