@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from lampion.analysis.figures import COLOURS, GREY, panel, styled
@@ -64,16 +63,16 @@ def panels(groups: Mapping[str, Curve], y_label: str) -> Figure:
 
 @styled
 def stack(rows: Mapping[str, Mapping[str, float]], x_label: str) -> Figure:
-    """Shares that add up to one, one horizontal bar a row."""
-    figure, axes = panel(x_label, "", (5.6, 1.1 + 0.4 * len(rows)))
-    shades = [COLOURS["learned"], "#ee9b51", COLOURS["reference"], "#7d97a8", GREY, "#cfd3d6"]
-    parts = list(next(iter(rows.values())))
-    left = np.zeros(len(rows))
-    for part, shade in zip(parts, shades, strict=False):
-        widths = np.array([row[part] for row in rows.values()])
-        axes.barh(-np.arange(len(rows)), widths, left=left, color=shade, height=0.6, label=part)
-        left += widths
-    axes.set_yticks(-np.arange(len(rows)), list(rows))
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, fontsize=7.5)
-    axes.set_xlim(0, 1)
+    """Shares that add up to one: one horizontal bar a row, each part named above its piece."""
+    figure, axes = panel(x_label, "", (6.4, 0.7 + 0.75 * len(rows)))
+    shades = [COLOURS["learned"], "#ee9b51", COLOURS["reference"], "#7d97a8", GREY, "#cfd3d6", "#e8eaeb"]
+    for place, parts in enumerate(rows.values()):
+        left = 0.0
+        for (part, width), shade in zip(parts.items(), shades, strict=False):
+            axes.barh(-place, width, left=left, color=shade, height=0.4)
+            if width > 0.08:
+                axes.text(left + 0.005, 0.24 - place, part, fontsize=7, va="bottom")
+            left += width
+    axes.set_yticks([-float(place) for place in range(len(rows))], list(rows))
+    axes.set(xlim=(0, 1), ylim=(0.5 - len(rows), 0.6))
     return figure

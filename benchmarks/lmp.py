@@ -26,6 +26,7 @@ thermo 1000000
 #: After a warm-up, as many steps as fit in the time; then the largest resident memory of the first rank, from Linux.
 MEASURED = """
 run 5
+{before}
 fix measured all halt 2 tlimit > {seconds} error soft message no
 run 100000000
 shell "grep VmHWM /proc/$PPID/status"
@@ -88,7 +89,7 @@ def run_lmp(
     *,
     ranks: int = 1,
     threads: int = 1,
-    prefix: Sequence[str] = (),
+    before: str = "",
     program: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> Run:
@@ -98,15 +99,15 @@ def run_lmp(
         text: all before the first `run`.
         seconds: of the measurement.
         ranks, threads: MPI ranks, and threads of each.
-        prefix: command in front of `lmp`.
+        before: input between warm-up and measurement.
         program, env: another `lmp` and its environment.
     """
     program = program or [str(lammps_binary())]
     parallel = [str(mpiexec()), "-n", str(ranks)] if ranks > 1 else []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "in.lmp").write_text(text + MEASURED.format(seconds=seconds))
-        command = [*parallel, *prefix, *program, "-in", "in.lmp", "-log", "none"]
+        (folder / "in.lmp").write_text(text + MEASURED.format(seconds=seconds, before=before))
+        command = [*parallel, *program, "-in", "in.lmp", "-log", "none"]
         output = _run(command, folder, lammps_environment(threads) if env is None else env)
     return read_run(output, ranks * threads)
 

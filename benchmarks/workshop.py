@@ -1,6 +1,7 @@
 """What the questions share: how long to measure, what the user has given, and files that are made once and kept."""
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -47,12 +48,14 @@ class Workshop:
             make: writes it.
         """
         key = hashlib.sha256(content.encode()).hexdigest()[:12]
-        path = self.cache / key / name
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        path, complete = self.cache / key / name, self.cache / key / "complete"
+        if not complete.exists():
+            shutil.rmtree(path.parent, ignore_errors=True)  # of a run that was interrupted
+            path.parent.mkdir(parents=True)
             start = time.monotonic()
             print(f"making {name} ...", flush=True)
             make(path)
+            complete.touch()
             print(f"made {name} in {time.monotonic() - start:.0f} s: {path}", flush=True)
         return path
 
