@@ -17,16 +17,24 @@ def colour(name: str) -> str:
 
 
 @styled
-def bars(values: Mapping[str, float], x_label: str) -> Figure:
-    """Positive numbers as horizontal bars on a logarithmic axis, the first on top."""
+def bars(values: Mapping[str, float], x_label: str, *, logarithmic: bool = True) -> Figure:
+    """Positive numbers as horizontal bars, the first on top."""
     figure, axes = panel(x_label, "", (5.6, 0.6 + 0.27 * len(values)))
     places = [-float(k) for k in range(len(values))]
     axes.barh(places, list(values.values()), color=[colour(name) for name in values], height=0.7)
     axes.set_yticks(places, list(values))
-    axes.set_xscale("log")
-    axes.set_xlim(left=min(values.values()) / 2)
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.set_xlim(left=min(values.values()) / 2)
     for place, value in zip(places, values.values(), strict=True):
-        axes.text(value * 1.06, place, f"{value:,.3g}" if value < 1000 else f"{value:,.0f}", va="center", fontsize=7.5)
+        axes.annotate(
+            f"{value:,.3g}" if value < 1000 else f"{value:,.0f}",
+            (value, place),
+            (3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7.5,
+        )
     axes.tick_params(left=False)
     axes.spines["left"].set_visible(False)
     return figure
@@ -58,21 +66,4 @@ def panels(groups: Mapping[str, Curve], y_label: str) -> Figure:
         axes.set_xlabel(name)
         axes.set(xlim=(0, None), ylim=(0, None))
     figure.axes[0].set_ylabel(y_label)
-    return figure
-
-
-@styled
-def stack(rows: Mapping[str, Mapping[str, float]], x_label: str) -> Figure:
-    """Shares that add up to one: one horizontal bar a row, each part named above its piece."""
-    figure, axes = panel(x_label, "", (6.4, 0.7 + 0.75 * len(rows)))
-    shades = [COLOURS["learned"], "#ee9b51", COLOURS["reference"], "#7d97a8", GREY, "#cfd3d6", "#e8eaeb"]
-    for place, parts in enumerate(rows.values()):
-        left = 0.0
-        for (part, width), shade in zip(parts.items(), shades, strict=False):
-            axes.barh(-place, width, left=left, color=shade, height=0.4)
-            if width > 0.08:
-                axes.text(left + 0.005, 0.24 - place, part, fontsize=7, va="bottom")
-            left += width
-    axes.set_yticks([-float(place) for place in range(len(rows))], list(rows))
-    axes.set(xlim=(0, 1), ylim=(0.5 - len(rows), 0.6))
     return figure

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lampion.pipeline.environment import lammps_binary, lammps_environment, mpiexec
 
+#: Tethered to its sites, it stays a crystal and keeps its neighbours under random weights, whose forces mean nothing.
 CRYSTAL = """
 units metal
 lattice fcc 5.4
@@ -21,6 +22,7 @@ mass * 39.948
 {pair}
 velocity all create 40 7 loop geom
 fix 1 all nve
+fix tether all spring/self 1.0
 thermo 1000000
 """
 #: After a warm-up, as many steps as fit in the time; then the largest resident memory of the first rank, from Linux.

@@ -39,7 +39,7 @@ def section(name: str, record: Record) -> str:
     of = f"{machine['cores']} cores of {machine['processor']} ({machine['model']}; {units})"
     where = (
         f"{record['date'][:10]}, commit {record['commit']}, torch {record['versions']['torch']}, {of}, load before "
-        f"{found['load_before']}; {found['rounds']} measurements of {found['seconds']:g} s each, in turns where there are several."
+        f"{found['load_before']}; {found['rounds']} x {found['seconds']:g} s a measurement."
     )
     return "\n".join(
         [*QUESTIONS[name].table(found), "", where, "", f"![{QUESTIONS[name].TITLE}](performance/{name}.svg)"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.drawing import stack
+from benchmarks.drawing import bars
 from benchmarks.lmp import Run, crystal, learned_pair, run_lmp
 from benchmarks.machine import cores_are_free
 from benchmarks.models import NETWORK, carrier, nothing, random_network
@@ -114,5 +114,6 @@ def table(record: Record) -> list[str]:
 
 
 def figure(record: Record) -> Figure:
-    """Shares as stacked bars."""
-    return stack({name: record[kind] for kind, name in KINDS.items() if kind in record}, "share of the time")
+    """Shares by samples, or by difference where there are none."""
+    shares = record.get("samples") or record["differences"]
+    return bars({part: 100 * share for part, share in shares.items()}, "share of the time, %", logarithmic=False)
