@@ -17,7 +17,7 @@ test: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy training deploy/lampion analysis/lampion pipeline/lampion
+	$(BIN)/mypy training deploy/lampion analysis/lampion pipeline/lampion benchmarks
 	$(BIN)/lint-imports
 
 # BENCH="--quick", BENCH="--only argon size", BENCH="--deepmd": see python -m benchmarks --help

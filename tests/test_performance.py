@@ -9,6 +9,7 @@ import pytest
 from benchmarks import report
 from benchmarks.lmp import read_run
 from benchmarks.shares import owners
+from benchmarks.workshop import Workshop
 
 OUTPUT = """
 Loop time of 2 on 1 procs for 40 steps with 500 atoms
@@ -72,6 +73,19 @@ def test_samples_are_shared_out_by_owner():
     shares = owners(report)
     assert shares["matrix products"] == pytest.approx(0.75)
     assert shares["kernels of the compiled model"] == pytest.approx(0.25)
+
+
+def test_what_an_interrupted_run_left_in_the_cache_is_made_again(tmp_path):
+    shop = Workshop(tmp_path)
+
+    def interrupted(path):
+        path.write_text("half")
+        raise KeyboardInterrupt("stopped")
+
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
+        shop.kept("model.pt2", "content", interrupted)
+    assert shop.kept("model.pt2", "content", lambda path: path.write_text("whole")).read_text() == "whole"
+    assert shop.kept("model.pt2", "content", interrupted).read_text() == "whole"
 
 
 @pytest.mark.slow
