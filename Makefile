@@ -1,11 +1,12 @@
-# make demo: install and run the argon study. make test: install and run the tests. Both reuse what is there.
+# make demo: install and run the argon study. make test: install and run the tests. make bench: measure speeds.
+# All reuse what is there.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SOURCES := pyproject.toml $(shell find deploy/plugin -type f)
 
-.PHONY: demo test lint install clean
+.PHONY: demo test lint bench install clean
 
 demo: install
 	$(BIN)/lampion study argon
@@ -16,8 +17,12 @@ test: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy training deploy/lampion analysis/lampion pipeline/lampion
+	$(BIN)/mypy training deploy/lampion analysis/lampion pipeline/lampion benchmarks
 	$(BIN)/lint-imports
+
+# BENCH="--quick", BENCH="--only argon size", BENCH="--deepmd": see python -m benchmarks --help
+bench: install
+	$(BIN)/python -m benchmarks $(BENCH)
 
 install: $(INSTALLED)
 

@@ -1,118 +1,125 @@
-"""Replicas of one molecule in one `lmp`, by TorchScript and compiled, beside mace-torch through ASE: steps/s of each.
+"""How many steps of a molecule per second, alone and with up to a thousand replicas in one `lmp`?"""
 
-    python benchmarks/molecules.py train/best.ckpt ethanol.xyz -o molecules.jsonl
-
-The checkpoint is exported in both forms; the first frame of the second file is the molecule. mace-torch (32 channels,
-L = 1, two layers, random weights, or the model given by --mace) is run as its users run it, by its ASE calculator in
-ASE's velocity Verlet, one molecule at a time. One thread. Replica-steps/s = molecules x steps / time.
-"""
-
-import argparse
-import json
-import subprocess
-import sys
-import tempfile
-import time
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import ase.io
-import ase.units
 import numpy as np
-import torch
 from ase import Atoms
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
-from ase.md.verlet import VelocityVerlet
-from pair_style import environment, lmp
+from matplotlib.figure import Figure
 
-from lampion.deploy.export import export_checkpoint
+from benchmarks import models
+from benchmarks.ase_md import mace_speed
+from benchmarks.drawing import curves
+from benchmarks.lmp import run_lmp
+from benchmarks.workshop import Workshop, in_turns, middle
 from lampion.deploy.modelfile import read_manifest
 from lampion.pipeline.starts import set_in_motion, write_start
-from lampion.training.mace_model import scale_shift_mace
 from lampion.training.model_config import MaceConfig
-from lampion.training.statistics import DataStatistics
 
+TITLE = "A molecule and its replicas"
 INPUT = """
 units metal
 atom_style molecular
-read_data start.data
+read_data "{data}"
 pair_style lampion
-pair_coeff * * {model} {names}
+pair_coeff * * "{model}" {names}
 neighbor 1.0 bin
 neigh_modify every 1 delay 0 check yes exclude molecule/inter all
 timestep 0.001
 fix 1 all nve
 thermo 1000000
-run 10
-fix 2 all halt 5 tlimit > {seconds} error soft message no
-run 1000000
 """
+COUNTS = (1, 10, 100, 1000)
+Record = dict[str, Any]
 
 
-def in_lmp(folder: Path, molecule: Atoms, model: str, n_replicas: int, seconds: float) -> float:
-    """Replica-steps/s of `lmp` on one rank."""
-    molecules = [molecule.copy() for _ in range(n_replicas)]
-    set_in_motion(molecules, 300.0, np.random.default_rng(7))
-    types = write_start(molecules, folder / "start.data", read_manifest(folder / model))
-    (folder / "in.lmp").write_text(INPUT.format(model=model, names=types["names"], seconds=seconds))
-    command = [str(lmp()), "-in", "in.lmp", "-log", "none"]
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"lmp failed for {model}:\n{done.stdout[-1500:]}")
-    words = done.stdout.rpartition("Loop time of ")[2].split()
-    return n_replicas * int(words[5]) / float(words[0])
+def missing(shop: Workshop) -> str:
+    """What the user has to give before this question can be answered."""
+    return "" if shop.checkpoint and shop.frames and shop.molecule else "needs --checkpoint, --molecule and --frames"
 
 
-def in_ase(molecule: Atoms, mace: Path, seconds: float) -> float:
-    """Steps/s of one molecule with mace-torch's calculator."""
-    from mace.calculators import MACECalculator
-
-    atoms = molecule.copy()
-    atoms.calc = MACECalculator(model_paths=str(mace), device="cpu", default_dtype="float32")
-    MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=np.random.default_rng(1))
-    dynamics = VelocityVerlet(atoms, 1.0 * ase.units.fs)
-    dynamics.run(20)  # TorchScript specialises its code in the first steps
-    start, steps = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        dynamics.run(10)
-        steps += 10
-    return steps / (time.perf_counter() - start)
-
-
-def random_mace(molecule: Atoms, path: Path) -> None:
-    """mace-torch's model for the elements of a molecule."""
-    elements = sorted(set(molecule.symbols))
-    statistics = DataStatistics(elements, [0.0] * len(elements), 1.0, 8.0, {})
-    torch.save(scale_shift_mace(MaceConfig(cutoff=5.0), statistics), path)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("molecule", type=Path)
-    parser.add_argument("--replicas", type=int, nargs="+", default=[1, 10, 100, 1000])
-    parser.add_argument("--mace", type=Path, help="a model of mace-torch; default: random weights")
-    parser.add_argument("--seconds", type=float, default=6.0, help="per measurement, about")
-    parser.add_argument("-o", "--out", type=Path, default=Path("molecules.jsonl"))
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    molecule = ase.io.read(options.molecule, 0)
+def _molecule(shop: Workshop) -> Atoms:
+    assert shop.molecule
+    molecule = ase.io.read(shop.molecule, 0)
     assert isinstance(molecule, Atoms)
-    with tempfile.TemporaryDirectory() as name, options.out.open("w") as out:
-        folder = Path(name)
-        mace = options.mace or folder / "mace.model"
-        if options.mace is None:
-            random_mace(molecule, mace)
-        for suffix in ("pt", "pt2"):
-            export_checkpoint(options.checkpoint, folder / f"model.{suffix}")
-        found = {("mace-torch, ASE", 1): in_ase(molecule, mace, options.seconds)}
-        for count in options.replicas:
-            for suffix in ("pt", "pt2"):
-                found[f"model.{suffix}", count] = in_lmp(folder, molecule, f"model.{suffix}", count, options.seconds)
-        reference = found["mace-torch, ASE", 1]
-        for (name, count), speed in found.items():
-            print(json.dumps({"model": name, "replicas": count, "replica_steps_per_s": speed}), file=out)
-            print(f"{name:16s} {count:5d} replicas {speed:10.1f} replica-steps/s {speed / reference:8.1f} x mace-torch")
+    return molecule
 
 
-if __name__ == "__main__":
-    main()
+def prepare(shop: Workshop) -> None:
+    """Export, compile, and find the errors."""
+    _models(shop)
+    _mace(shop)
+    _errors(shop)
+
+
+def _models(shop: Workshop) -> dict[str, Path]:
+    assert shop.checkpoint
+    return {f"model.{suffix}": models.exported(shop, shop.checkpoint, suffix) for suffix in ("pt", "pt2")}
+
+
+def _mace(shop: Workshop) -> Path:
+    return models.random_mace(shop, sorted(set(_molecule(shop).symbols)), MaceConfig(cutoff=5.0))
+
+
+def _errors(shop: Workshop) -> dict[str, float]:
+    assert shop.frames
+    return models.errors(shop, _models(shop)["model.pt"], shop.frames / "test.h5")
+
+
+def measure(shop: Workshop) -> Record:
+    """Replica-steps/s on one core, in turns."""
+    molecule, counts = _molecule(shop), COUNTS[:2] if shop.quick else COUNTS
+    jobs: dict[tuple[str, int], Any] = {
+        (name, count): partial(replica_steps, molecule, model, count, shop)
+        for count in counts
+        for name, model in _models(shop).items()
+    }
+    jobs["mace-torch, ASE", 1] = partial(mace_speed, molecule, _mace(shop), 300.0, shop.seconds, warmup=20)
+    found = in_turns({str(key): job for key, job in jobs.items()}, shop.rounds)
+    rows = [
+        {"name": name, "replicas": count, **middle(speeds)}
+        for (name, count), speeds in zip(jobs, found.values(), strict=True)
+    ]
+    return {"formula": molecule.get_chemical_formula(), "rows": rows, "errors": _errors(shop)}
+
+
+def replica_steps(molecule: Atoms, model: Path, count: int, shop: Workshop) -> float:
+    """Replica-steps/s of so many molecules that do not see each other."""
+    with TemporaryDirectory() as name:
+        data = Path(name) / "start.data"
+        molecules = [molecule.copy() for _ in range(count)]
+        set_in_motion(molecules, 300.0, np.random.default_rng(7))
+        types = write_start(molecules, data, read_manifest(model))
+        text = INPUT.format(data=data, model=model.resolve(), names=types["names"])
+        return run_lmp(text, shop.seconds).speed / len(molecule)
+
+
+def table(record: Record) -> list[str]:
+    """One row a model, one column a number of replicas."""
+    speeds = {(row["name"], row["replicas"]): row["speed"] for row in record["rows"]}
+    names, counts = (list(dict.fromkeys(key[k] for key in speeds)) for k in (0, 1))
+    mace = speeds["mace-torch, ASE", 1]
+    heads = [f"{count:,}" for count in counts]
+    lines = [f"| {record['formula']}, replica-steps/s | {' | '.join(heads)} | of mace-torch in ASE |",
+             f"|---|{'---:|' * (len(counts) + 1)}"]  # fmt: skip
+    for name in names:
+        mine = [speeds.get((name, count)) for count in counts]
+        ratios = [speed / mace for speed in mine if speed]
+        cells = [f"{speed:,.0f}" if speed else "" for speed in mine]
+        lines.append(f"| {name} | {' | '.join(cells)} | {min(ratios):.3g} to {max(ratios):.3g} |")
+    errors = record["errors"]
+    return [*lines, "", f"Errors of the model on its test frames: {errors['forces_mae']:.2f} meV/Å mean absolute, "
+            f"{errors['forces_rmse']:.2f} root mean square. mace-torch has random weights."]  # fmt: skip
+
+
+def figure(record: Record) -> Figure:
+    """Replica-steps/s against the number of replicas."""
+    lines: dict[str, tuple[list[float], list[float]]] = {}
+    for row in record["rows"]:
+        x, y = lines.setdefault(row["name"], ([], []))
+        x.append(row["replicas"])
+        y.append(row["speed"])
+    return curves(lines, "replicas", "replica-steps/s")

@@ -1,21 +1,15 @@
-"""Training speed of the default potential beside mace-torch: same frames, same batch, one thread, one run.
+"""How many frames per second does a training step take, beside mace-torch's own?"""
 
-    lampion data split ethanol.npz -o frames --train 950 --valid 50 --seed 1
-    python benchmarks/training.py frames -o training.jsonl          # about ten minutes, most of it compilation
-
-`mace-torch` is its own model, batches and `take_step`, warmed up until TorchScript has specialised the code;
-`eager` and `compiled` are the two forms of Lampion's step, optimizer included. Frames per second of each, in turns.
-"""
-
-import argparse
-import json
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 
+from benchmarks.drawing import bars
+from benchmarks.workshop import Workshop, in_turns, middle
 from lampion.training.build import build_model
 from lampion.training.compiled import CompiledGradients
 from lampion.training.config import OptimizerConfig
@@ -29,27 +23,59 @@ from lampion.training.model_config import MaceConfig, ModelConfig
 from lampion.training.optim import make_optimizer
 from lampion.training.statistics import DataStatistics
 
+TITLE = "Training"
+CUTOFF, BATCH = 5.0, 5
+Record = dict[str, Any]
 Step = Callable[[int], None]
 
 
-def lampion_steps(graphs: GraphSet, statistics: DataStatistics, config: ModelConfig, batch: int) -> dict[str, Step]:
+def missing(shop: Workshop) -> str:
+    """What the user has to give before this question can be answered."""
+    return "" if shop.frames else "needs --frames"
+
+
+def prepare(shop: Workshop) -> None:
+    """Nothing: steps are compiled in the process that takes them."""
+
+
+def measure(shop: Workshop) -> Record:
+    """Frames/s of one optimizer step on one thread, in turns, after as many steps for TorchScript to specialise.
+
+    In processor time of this process, which other work on the machine does not enter.
+    """
+    torch.set_num_threads(1)
+    assert shop.frames
+    frames = read_frames(shop.frames / "train.h5").select(range(40 if shop.quick else 200))
+    graphs = build_graphs(frames, CUTOFF, torch.float32)
+    statistics = DataStatistics.of(frames, graphs)
+    steps = {"mace-torch, take_step": mace_step(frames, statistics)}
+    steps |= lampion_steps(graphs, statistics, "small" if shop.quick else "medium")
+    for step in steps.values():
+        for index in range(3 if shop.quick else 60):
+            step(index)
+    jobs = {name: partial(frames_per_second, step, shop.seconds) for name, step in steps.items()}
+    rows = [{"name": name, **middle(speeds)} for name, speeds in in_turns(jobs, shop.rounds).items()]
+    return {"batch": BATCH, "atoms": len(frames.types) / len(frames), "rows": rows}
+
+
+def lampion_steps(graphs: GraphSet, statistics: DataStatistics, preset: str) -> dict[str, Step]:
     """One optimizer step, eager and compiled, of a potential of Lampion's own."""
-    model = build_model(config, statistics)
+    model = build_model(ModelConfig(preset=preset, cutoff=CUTOFF), statistics)
     optimizer = make_optimizer(OptimizerConfig(amsgrad=True), model)
 
     def step(gradients: Gradients, index: int) -> None:
-        gradients(join([graphs[(index * batch + k) % len(graphs)] for k in range(batch)]), Weights(1.0, 1.0, 0.0))
+        gradients(join([graphs[(index * BATCH + k) % len(graphs)] for k in range(BATCH)]), Weights(1.0, 1.0, 0.0))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimizer.step()
 
-    scale = statistics.force_scale
-    eager = partial(eager_gradients, model, scale=scale)
-    return {"eager": partial(step, eager), "compiled": partial(step, CompiledGradients(model, scale))}
+    eager = partial(eager_gradients, model, scale=statistics.force_scale)
+    compiled = CompiledGradients(model, statistics.force_scale)
+    return {f"preset {preset}, eager": partial(step, eager), f"preset {preset}, compiled": partial(step, compiled)}
 
 
-def mace_step(frames: Frames, statistics: DataStatistics, config: MaceConfig, batch: int) -> Step:
-    """One optimizer step of mace-torch, as `mace_run_train` takes it."""
-    model = scale_shift_mace(config, statistics)
+def mace_step(frames: Frames, statistics: DataStatistics) -> Step:
+    """One optimizer step of mace-torch (32 channels, L = 1, two layers), as `mace_run_train` takes it."""
+    model = scale_shift_mace(MaceConfig(cutoff=CUTOFF), statistics)
     from mace import data, modules, tools
     from mace.tools import torch_geometric
     from mace.tools.train import take_step
@@ -66,8 +92,8 @@ def mace_step(frames: Frames, statistics: DataStatistics, config: MaceConfig, ba
         for rows in [frames.atoms_of(f)]
     ]
     table = tools.AtomicNumberTable(numbers.tolist())
-    atoms = [data.AtomicData.from_config(entry, z_table=table, cutoff=config.cutoff) for entry in configs]
-    batches = list(torch_geometric.dataloader.DataLoader(atoms, batch_size=batch, drop_last=True))
+    atoms = [data.AtomicData.from_config(entry, z_table=table, cutoff=CUTOFF) for entry in configs]
+    batches = list(torch_geometric.dataloader.DataLoader(atoms, batch_size=BATCH, drop_last=True))  # type: ignore[arg-type]
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01, amsgrad=True)
     loss = modules.WeightedEnergyForcesLoss(energy_weight=1.0, forces_weight=100.0)
     wanted = {"forces": True, "virials": False, "stress": False}
@@ -79,46 +105,24 @@ def mace_step(frames: Frames, statistics: DataStatistics, config: MaceConfig, ba
     return step
 
 
-def frames_per_second(step: Step, batch: int, seconds: float) -> float:
-    """Speed over at least so many seconds of processor time, which other work on the machine does not enter."""
+def frames_per_second(step: Step, seconds: float) -> float:
+    """Speed over at least so many seconds of processor time."""
     start, index = time.process_time(), 0
     while time.process_time() - start < seconds:
         step(index)
         index += 1
-    return index * batch / (time.process_time() - start)
+    return index * BATCH / (time.process_time() - start)
 
 
-def main() -> None:
-    """Measure all steps in turns and print their best and the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("frames", type=Path, help="labelled frames, or a folder of `lampion data split`")
-    parser.add_argument("-o", "--out", type=Path, help="file to append the results to, JSON lines")
-    parser.add_argument("--preset", default="medium")
-    parser.add_argument("--cutoff", type=float, default=5.0)
-    parser.add_argument("--batch", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=10.0, help="per measurement")
-    parser.add_argument("--warmup", type=int, default=60, help="steps before, for TorchScript to specialise")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    path = options.frames / "train.h5" if options.frames.is_dir() else options.frames
-    frames = read_frames(path).select(range(200))
-    graphs = build_graphs(frames, options.cutoff, torch.float32)
-    statistics = DataStatistics.of(frames, graphs)
-    own = ModelConfig(preset=options.preset, cutoff=options.cutoff)
-    steps = {"mace-torch": mace_step(frames, statistics, MaceConfig(cutoff=options.cutoff), options.batch)}
-    steps |= lampion_steps(graphs, statistics, own, options.batch)
-    for step in steps.values():
-        for index in range(options.warmup):
-            step(index)
-    rounds = [{name: frames_per_second(step, options.batch, options.seconds) for name, step in steps.items()}
-              for _ in range(3)]  # fmt: skip
-    best = {name: max(found[name] for found in rounds) for name in steps}
-    for name, speed in best.items():
-        print(f"{name:12s} {speed:8.1f} frames/s   {speed / best['mace-torch']:6.2f} x mace-torch")
-    if options.out:
-        with options.out.open("a") as stream:
-            stream.write(json.dumps({"preset": options.preset, "batch": options.batch, **best}) + "\n")
+def table(record: Record) -> list[str]:
+    """One row a way of training."""
+    rows = {row["name"]: row["speed"] for row in record["rows"]}
+    mace = rows["mace-torch, take_step"]
+    lines = [f"| {record['atoms']:.0f} atoms, {record['batch']} frames a step | frames/s | of mace-torch |",
+             "|---|---:|---:|"]  # fmt: skip
+    return [*lines, *(f"| {name} | {speed:.1f} | {speed / mace:.2f} |" for name, speed in rows.items())]
 
 
-if __name__ == "__main__":
-    main()
+def figure(record: Record) -> Figure:
+    """Frames/s as bars."""
+    return bars({row["name"]: row["speed"] for row in record["rows"]}, "frames/s")

@@ -1,0 +1,1 @@
+"""The suite of benchmarks, one module a question: `python -m benchmarks --help`."""
