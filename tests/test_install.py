@@ -1,4 +1,7 @@
-"""The wheel: built, installed into an environment of its own, and used from an empty folder."""
+"""The wheel: built, installed into an environment of its own, and used from an empty folder.
+
+It compiles the plugin anew: `pytest -m slow tests/test_install.py`, two minutes.
+"""
 
 import os
 import subprocess
@@ -11,6 +14,7 @@ import numpy
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
