@@ -1,7 +1,7 @@
 """How fast is a learned potential beside native Lennard-Jones and mace-torch? An argon crystal of 4,000 atoms."""
 
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 from ase.build import bulk
 from matplotlib.figure import Figure
@@ -11,12 +11,11 @@ from benchmarks.ase_md import mace_speed
 from benchmarks.drawing import bars
 from benchmarks.lmp import CELLS, crystal, learned_pair, run_lmp
 from benchmarks.machine import cores_are_free
-from benchmarks.workshop import Workshop, in_turns, middle
+from benchmarks.workshop import Record, Workshop, in_turns, middle
 
 TITLE = "Argon: from native Lennard-Jones to mace-torch"
 #: mace-torch takes seconds for a step of 4,000 atoms, so it is given fewer; its speed is counted per atom.
 MACE_ATOMS = 256
-Record = dict[str, Any]
 
 
 def prepare(shop: Workshop) -> None:
@@ -29,7 +28,7 @@ def measure(shop: Workshop) -> Record:
     """Atom-steps/s of every potential, in turns; on two ranks or threads, too, if the cores are free for them."""
     parallel = cores_are_free() or shop.quick
     size = 500 if shop.quick else 4000
-    pairs, mace = _pairs(shop), _mace(shop)
+    mace, exported = _mace(shop)
     few = 108 if shop.quick else MACE_ATOMS
 
     def run(pair: str, atoms: int = size, ranks: int = 1, threads: int = 1) -> float:
@@ -37,12 +36,12 @@ def measure(shop: Workshop) -> Record:
 
     jobs = {
         (name, ranks, threads, size): partial(run, pair, ranks=ranks, threads=threads)
-        for name, pair in pairs.items()
+        for name, pair in _pairs(shop).items()
         for ranks, threads in ((1, 1), (2, 1), *([(1, 2)] if name == "learned, model.pt2" else []))
         if parallel or ranks * threads == 1
     }
-    jobs |= {("mace-torch, model.pt", 1, 1, few): partial(run, learned_pair(mace[1]), few)}
-    jobs |= {("mace-torch, ASE", 1, 1, few): partial(_ase, shop, few)}
+    jobs |= {("mace-torch, model.pt", 1, 1, few): partial(run, learned_pair(exported), few)}
+    jobs |= {("mace-torch, ASE", 1, 1, few): partial(_ase, mace, few, shop.seconds)}
     found = in_turns({f"{key[0]}, {key[1]} x {key[2]}": job for key, job in jobs.items()}, shop.rounds)
     rows = [
         {"name": name, "ranks": ranks, "threads": threads, "atoms": atoms, **middle(speeds)}
@@ -60,15 +59,16 @@ def _pairs(shop: Workshop) -> dict[str, str]:
     }
 
 
-def _mace(shop: Workshop) -> Any:
+def _mace(shop: Workshop) -> tuple[Path, Path]:
+    """mace-torch's own file, and the same as a model file."""
     mace = models.random_mace(shop, ["Ar"])
     return mace, models.exported_mace(shop, mace)
 
 
-def _ase(shop: Workshop, atoms: int) -> float:
+def _ase(mace: Path, atoms: int, seconds: float) -> float:
     system = bulk("Ar", "fcc", a=5.4, cubic=True) * CELLS[atoms]
     system.rattle(0.1, seed=1)
-    return len(system) * mace_speed(system, models.random_mace(shop, ["Ar"]), 40.0, shop.seconds, warmup=3)
+    return len(system) * mace_speed(system, mace, 40.0, seconds, warmup=3)
 
 
 def table(record: Record) -> list[str]:

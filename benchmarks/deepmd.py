@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from benchmarks import argon_data, models
 from benchmarks.drawing import bars
 from benchmarks.lmp import crystal, learned_pair, run_lmp
-from benchmarks.workshop import Workshop, in_turns, middle
+from benchmarks.workshop import Record, Workshop, in_turns, middle, output_of
 from lampion.training.data import read_frames
 from lampion.training.frames import Frames
 
@@ -29,7 +29,6 @@ TITLE = "Beside DeePMD-kit"
 VERSION = "3.2.0"
 RCUTS = (6.0, 9.0)  # Å; the labels reach 10 Å, which two layers of Lampion's network at 6 Å do, too
 STEPS = 20000
-Record = dict[str, Any]
 
 
 def prepare(shop: Workshop) -> None:
@@ -62,11 +61,7 @@ def environment() -> dict[str, str]:
 
 
 def _dp(shop: Workshop, folder: Path, *arguments: object) -> str:
-    command = [str(installed(shop) / "dp"), "--tf", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-1500:]}")
-    return done.stdout + done.stderr
+    return output_of([str(installed(shop) / "dp"), "--tf", *map(str, arguments)], folder, environment())
 
 
 def write_system(frames: Frames, folder: Path) -> None:

@@ -1,13 +1,13 @@
 """Runs of the real `lmp`: a crystal of any size under any pair style, its speed, breakdown and memory."""
 
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.workshop import output_of
 from lampion.pipeline.environment import lammps_binary, lammps_environment, mpiexec
 
 #: Tethered to its sites, it stays a crystal and keeps its neighbours under random weights, whose forces mean nothing.
@@ -110,12 +110,13 @@ def run_lmp(
         folder = Path(name)
         (folder / "in.lmp").write_text(text + MEASURED.format(seconds=seconds, before=before))
         command = [*parallel, *program, "-in", "in.lmp", "-log", "none"]
-        output = _run(command, folder, lammps_environment(threads) if env is None else env)
+        output = output_of(command, folder, lammps_environment(threads) if env is None else env)
     return read_run(output, ranks * threads)
 
 
 def read_run(output: str, cores: int) -> Run:
     """The last run of what `lmp` printed."""
+    _find("(Loop time of )", output)
     last = output.rpartition("Loop time of ")[2]
     words = last.split()  # 1.5 on 2 procs for 40 steps with 500 atoms
     loop, steps, atoms = float(words[0]), int(words[5]), int(words[8])
@@ -131,13 +132,3 @@ def _find(pattern: str, text: str) -> str:
     if not found:
         sys.exit(f"lmp printed no {pattern}:\n{text[-1500:]}")
     return found[1]
-
-
-def _run(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> str:
-    """What `lmp` printed."""
-    done = subprocess.run(
-        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode or "Loop time of " not in done.stdout:
-        sys.exit(f"lmp failed with code {done.returncode}: {' '.join(command)}\n{done.stdout[-1500:]}")
-    return done.stdout

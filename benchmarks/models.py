@@ -29,9 +29,13 @@ ELEMENTS = ("Ar", "Kr", "Ne", "Xe")
 class LennardJones(nn.Module):
     """E_i = 1/2 Σ_j 4 ε (s² - s), s = (σ/r)⁶."""
 
+    def __init__(self, epsilon: float, sigma: float) -> None:
+        super().__init__()
+        self.epsilon, self.sigma = epsilon, sigma
+
     def forward(self, types: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
-        s = (3.4**2 / (edge_vectors**2).sum(1)) ** 3
-        return torch.zeros(types.shape[0], dtype=s.dtype).index_add(0, edge_index[0], 0.0208 * (s * s - s))
+        s = (self.sigma**2 / (edge_vectors**2).sum(1)) ** 3
+        return torch.zeros(types.shape[0], dtype=s.dtype).index_add(0, edge_index[0], 2 * self.epsilon * (s * s - s))
 
 
 class Nothing(nn.Module):
@@ -71,7 +75,8 @@ class Carrier(nn.Module):
 
 def lennard_jones(shop: Workshop) -> Path:
     """Lennard-Jones in five lines of TorchScript, float64: the least that a model file costs."""
-    return shop.kept("lj.pt", "lj" + code_of_export(), lambda path: _script(LennardJones(), LJ_CUTOFF, 1, path))
+    content = f"{LJ_CUT}{code_of_export()}"
+    return shop.kept("lj.pt", content, lambda path: _script(LennardJones(EPSILON, SIGMA), LJ_CUTOFF, 1, path))
 
 
 def nothing(shop: Workshop, cutoff: float) -> Path:

@@ -14,7 +14,7 @@ from benchmarks import models
 from benchmarks.ase_md import mace_speed
 from benchmarks.drawing import curves
 from benchmarks.lmp import run_lmp
-from benchmarks.workshop import Workshop, in_turns, middle
+from benchmarks.workshop import Record, Workshop, in_turns, middle
 from lampion.deploy.modelfile import read_manifest
 from lampion.pipeline.starts import set_in_motion, write_start
 from lampion.training.model_config import MaceConfig
@@ -33,7 +33,6 @@ fix 1 all nve
 thermo 1000000
 """
 COUNTS = (1, 10, 100, 1000)
-Record = dict[str, Any]
 
 
 def missing(shop: Workshop) -> str:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from benchmarks.drawing import panels
 from benchmarks.lmp import crystal, learned_pair, run_lmp
 from benchmarks.models import ELEMENTS, random_network
-from benchmarks.workshop import Workshop, in_turns, middle
+from benchmarks.workshop import Record, Workshop, in_turns, middle
 from lampion.training.model_config import ModelConfig
 
 TITLE = "Neighbours, layers, channels, elements"
@@ -22,7 +22,6 @@ VARIED: dict[str, tuple[Any, ...]] = {
     "channels": (8, 16, 32, 64),
     "elements": (1, 2, 4),
 }
-Record = dict[str, Any]
 
 
 def variants(shop: Workshop) -> list[tuple[str, dict[str, Any]]]:

@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from benchmarks import argon, deepmd, molecules, network, shares, size, training
+from benchmarks.workshop import Record
 from lampion.analysis.figures import style
 
 ROOT = Path(__file__).parent.parent
@@ -23,7 +23,6 @@ QUESTIONS: dict[str, ModuleType] = {
     "molecules": molecules,
     "training": training,
 }
-Record = dict[str, Any]
 
 
 def latest(history: Path) -> dict[str, Record]:

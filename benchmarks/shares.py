@@ -6,7 +6,6 @@ import subprocess
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -14,7 +13,7 @@ from benchmarks.drawing import bars
 from benchmarks.lmp import Run, crystal, learned_pair, run_lmp
 from benchmarks.machine import cores_are_free
 from benchmarks.models import NETWORK, carrier, nothing, random_network
-from benchmarks.workshop import Workshop, in_turns
+from benchmarks.workshop import Record, Workshop, in_turns
 
 TITLE = "Where the time goes"
 #: Whose code a sample lies in, by the name of its symbol or of its file; the first that fits.
@@ -28,7 +27,6 @@ OWNERS = {
 }
 #: Watches `lmp` from after the warm-up to its end.
 SAMPLED = 'shell "perf record -q -e cpu-clock -F 499 -o {data} -p $PPID & sleep 1"'
-Record = dict[str, Any]
 
 
 def prepare(shop: Workshop) -> None:

@@ -1,7 +1,6 @@
 """Does the cost per atom stay the same from a hundred atoms to 32,000, and what memory does an atom take?"""
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,11 +8,10 @@ from matplotlib.figure import Figure
 from benchmarks.drawing import curves
 from benchmarks.lmp import CELLS, Run, crystal, learned_pair, run_lmp
 from benchmarks.models import LJ_CUT, NETWORK, random_network
-from benchmarks.workshop import Workshop, in_turns, middle
+from benchmarks.workshop import Record, Workshop, in_turns, middle
 
 TITLE = "Number of atoms, and memory"
 LARGE = 2000  # atoms from which on the exponent is fitted
-Record = dict[str, Any]
 
 
 def prepare(shop: Workshop) -> None:

@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 
 from benchmarks.drawing import bars
-from benchmarks.workshop import Workshop, in_turns, middle
+from benchmarks.workshop import Record, Workshop, in_turns, middle
 from lampion.training.build import build_model
 from lampion.training.compiled import CompiledGradients
 from lampion.training.config import OptimizerConfig
@@ -25,7 +24,6 @@ from lampion.training.statistics import DataStatistics
 
 TITLE = "Training"
 CUTOFF, BATCH = 5.0, 5
-Record = dict[str, Any]
 Step = Callable[[int], None]
 
 

@@ -1,9 +1,11 @@
-"""What the questions share: how long to measure, what the user has given, and files that are made once and kept."""
+"""What the questions share: how long to measure, what the user has given, programs run, files made once and kept."""
 
 import hashlib
 import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -15,6 +17,8 @@ import lampion.deploy
 import lampion.training
 
 T = TypeVar("T")
+#: answer to a question
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -83,3 +87,13 @@ def in_turns(jobs: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list
 def middle(speeds: list[float]) -> dict[str, Any]:
     """Median of repeated measurements, with all of them."""
     return {"speed": median(speeds), "speeds": [float(f"{speed:.5g}") for speed in speeds]}
+
+
+def output_of(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
+    """All that another program prints; a failure ends the suite with the end of it."""
+    done = subprocess.run(
+        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} ended with code {done.returncode}:\n{done.stdout[-1500:]}")
+    return done.stdout
