@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import argon, deepmd, molecules, network, shares, size, training
+from benchmarks import argon, deepmd, molecules, network, ranks, shares, size, training
 from benchmarks.workshop import Record
 from lampion.analysis.figures import style
 
@@ -19,6 +19,7 @@ QUESTIONS: dict[str, ModuleType] = {
     "deepmd": deepmd,
     "size": size,
     "network": network,
+    "ranks": ranks,
     "shares": shares,
     "molecules": molecules,
     "training": training,

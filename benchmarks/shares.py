@@ -1,19 +1,17 @@
-"""Where does the time of a step go? By models that lack a part of the work, and by samples of the program counter."""
+"""Where does the time of a step go? By samples of the program counter."""
 
 import re
 import shutil
 import subprocess
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from matplotlib.figure import Figure
 
 from benchmarks.drawing import bars
-from benchmarks.lmp import Run, crystal, learned_pair, run_lmp
-from benchmarks.machine import cores_are_free
-from benchmarks.models import NETWORK, carrier, nothing, random_network
-from benchmarks.workshop import Record, Workshop, in_turns
+from benchmarks.lmp import crystal, learned_pair, run_lmp
+from benchmarks.models import NETWORK, random_network
+from benchmarks.workshop import Record, Workshop
 
 TITLE = "Where the time goes"
 #: Whose code a sample lies in, by the name of its symbol or of its file; the first that fits.
@@ -29,53 +27,21 @@ OWNERS = {
 SAMPLED = 'shell "perf record -q -e cpu-clock -F 499 -o {data} -p $PPID & sleep 1"'
 
 
+def missing(shop: Workshop) -> str:  # noqa: ARG001 - asked of every question
+    """What the system lacks."""
+    return "" if shutil.which("perf") else "needs perf"
+
+
 def prepare(shop: Workshop) -> None:
-    """Compile and write the models."""
-    _models(shop)
-
-
-def _models(shop: Workshop) -> dict[str, Path]:
-    made = {"nothing": nothing(shop, NETWORK.cutoff), "carrier": carrier(shop, NETWORK)}
-    return {"network": random_network(shop, NETWORK), **made}
+    """Compile."""
+    random_network(shop, NETWORK)
 
 
 def measure(shop: Workshop) -> Record:
-    """Shares by samples on one rank, if `perf` is here, and by difference on two, if the cores are free for them."""
+    """Shares on one rank."""
     atoms = 256 if shop.quick else 4000
-    free = cores_are_free() or shop.quick
-    models = _models(shop)
-    jobs = {
-        kind: partial(run_lmp, crystal(atoms, learned_pair(path)), shop.seconds, ranks=2)
-        for kind, path in models.items()
-        if free
-    }
-    runs = {kind: _best(of) for kind, of in in_turns(jobs, shop.rounds).items()}
-    record: Record = {"atoms": atoms, "rounds": shop.rounds if free else 1}
-    if free:
-        record["differences"] = _parts(runs["network"], runs["nothing"], runs["carrier"])
-    if shutil.which("perf"):
-        record["samples"] = sampled(crystal(atoms, learned_pair(models["network"])), shop)
-    return record
-
-
-def _best(runs: list[Run]) -> Run:
-    """The one that was disturbed least."""
-    return min(runs, key=lambda run: run.loop)
-
-
-def _parts(network: Run, nothing: Run, carrier: Run) -> dict[str, float]:
-    """Shares of a step of the network on two ranks."""
-    exchange = max(carrier.pair - nothing.pair, 0.0)
-    shares = {
-        "arithmetic": network.pair - nothing.pair - exchange,
-        "exchange of states": exchange,
-        "graph and scatter": nothing.pair,
-        "neighbour list": network.neigh,
-        "communication": network.comm,
-    }
-    return {name: share / network.loop for name, share in shares.items()} | {
-        "other": max(0.0, 1 - sum(shares.values()) / network.loop)
-    }
+    pair = learned_pair(random_network(shop, NETWORK))
+    return {"atoms": atoms, "rounds": 1, "samples": sampled(crystal(atoms, pair), shop)}
 
 
 def sampled(text: str, shop: Workshop) -> dict[str, float]:
@@ -100,18 +66,16 @@ def owners(report: str) -> dict[str, float]:
     return {name: share / total for name, share in shares.items()}
 
 
-KINDS = {"samples": "one rank, samples", "differences": "two ranks, differences"}
-
-
 def table(record: Record) -> list[str]:
-    """Shares of each kind, one below the other."""
-    lines = ["| | part | share |", "|---|---|---:|"]
-    for kind, name in KINDS.items():
-        lines += [f"| {name} | {part} | {share:.1%} |" for part, share in record.get(kind, {}).items()]
-    return lines
+    """One row a part."""
+    return [
+        "| part | share |",
+        "|---|---:|",
+        *(f"| {part} | {share:.1%} |" for part, share in record["samples"].items()),
+    ]
 
 
 def figure(record: Record) -> Figure:
-    """Shares by samples, or by difference where there are none."""
-    shares = record.get("samples") or record["differences"]
-    return bars({part: 100 * share for part, share in shares.items()}, "share of the time, %", logarithmic=False)
+    """Shares as bars."""
+    shares = {part: 100 * share for part, share in record["samples"].items()}
+    return bars(shares, "share of the time, %", logarithmic=False)
