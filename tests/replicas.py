@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import ase.build
+import numpy as np
+from ase import units
 from ase.data import atomic_masses, atomic_numbers
 
 from stock_lmp import Array
 
+ETHANOL = ase.build.molecule("CH3CH2OH")
 INVISIBLE = "neigh_modify exclude molecule/inter all"
 
 
@@ -43,10 +47,34 @@ class Replicas:
             lines.append(f"{ids[k]} {v[0]:.17g} {v[1]:.17g} {v[2]:.17g}")
         (folder / "start.data").write_text("\n".join(lines) + "\n")
 
+    def write_real(self, folder: Path) -> None:
+        """`start.data` for atom_style full without charges, in units real."""
+        Replicas(self.names, self.positions, self.velocities / 1000, self.edge).write(folder)  # Å/fs
+        before, _, rest = (folder / "start.data").read_text().partition("Atoms # molecular\n\n")
+        atoms, _, velocities = rest.partition("\n\nVelocities")
+        charged = "\n".join(" ".join([*line.split()[:3], "0", *line.split()[3:]]) for line in atoms.splitlines())
+        (folder / "start.data").write_text(f"{before}Atoms # full\n\n{charged}\n\nVelocities{velocities}")
+
     def alone(self, replica: int) -> "Replicas":
         """One of them, numbered from 1, in the same box."""
         pick = slice(replica - 1, replica)
         return Replicas(self.names, self.positions[pick], self.velocities[pick], self.edge)
+
+
+def ethanol(n: int, kelvin: float, seed: int = 1) -> Replicas:
+    """Molecules on a grid, in ASE's geometry, with velocities without momentum and angular momentum."""
+    rng = np.random.default_rng(seed)
+    side = int(np.ceil(n ** (1 / 3)))
+    mass, r = ETHANOL.get_masses(), ETHANOL.positions - ETHANOL.get_center_of_mass()
+    inertia = np.einsum("i,iab->ab", mass, (r**2).sum(1)[:, None, None] * np.eye(3) - r[:, :, None] * r[:, None, :])
+    places, velocities = [], []
+    for k in range(n):
+        v = rng.normal(size=(9, 3)) * np.sqrt(units.kB * kelvin / mass)[:, None] * 1000 * units.fs
+        v -= mass @ v / mass.sum()
+        v -= np.cross(np.linalg.solve(inertia, np.cross(r, mass[:, None] * v).sum(0)), r)
+        places.append(r + 10.0 * (0.5 + np.array([k % side, k // side % side, k // side**2])))
+        velocities.append(v)
+    return Replicas(ETHANOL.get_chemical_symbols(), np.array(places), np.array(velocities), 10.0 * side)
 
 
 def script(pair: str, watch: str, then: str, boundary: str = "p p p", exclude: str = INVISIBLE) -> str:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import ase.build
 import numpy as np
 import pytest
 import torch
@@ -12,26 +11,8 @@ from torch import Tensor
 from lampion.deploy.modelfile import Manifest, save_model
 from lampion.pipeline.runner import RunResult, run_lammps
 from lampion.pipeline.shipped import shipped_path
-from replicas import Replicas, failures, rows
+from replicas import ethanol, failures, rows
 from stock_lmp import binary
-
-ETHANOL = ase.build.molecule("CH3CH2OH")
-
-
-def ethanol(n: int, kelvin: float, seed: int = 1) -> Replicas:
-    """Molecules on a grid, in ASE's geometry, with velocities without momentum and angular momentum."""
-    rng = np.random.default_rng(seed)
-    side = int(np.ceil(n ** (1 / 3)))
-    mass, r = ETHANOL.get_masses(), ETHANOL.positions - ETHANOL.get_center_of_mass()
-    inertia = np.einsum("i,iab->ab", mass, (r**2).sum(1)[:, None, None] * np.eye(3) - r[:, :, None] * r[:, None, :])
-    places, velocities = [], []
-    for k in range(n):
-        v = rng.normal(size=(9, 3)) * np.sqrt(units.kB * kelvin / mass)[:, None] * 1000 * units.fs
-        v -= mass @ v / mass.sum()
-        v -= np.cross(np.linalg.solve(inertia, np.cross(r, mass[:, None] * v).sum(0)), r)
-        places.append(r + 10.0 * (0.5 + np.array([k % side, k // side % side, k // side**2])))
-        velocities.append(v)
-    return Replicas(ETHANOL.get_chemical_symbols(), np.array(places), np.array(velocities), 10.0 * side)
 
 
 class Weak(torch.nn.Module):
@@ -88,13 +69,7 @@ def test_run_in_which_all_fail_is_told(start: Path) -> None:
 @pytest.mark.parametrize("charges", ["yes", "no"])
 def test_reference_ethanol_raises_no_alarm(start: Path, charges: str) -> None:
     """Energies of molecules are constant without shared charges only; their sum is in either case."""
-    box = ethanol(20, 300.0)
-    full = Replicas(box.names, box.positions, box.velocities / 1000, box.edge)  # Å/fs
-    full.write(start)
-    data = (start / "start.data").read_text().split("Atoms # molecular\n\n")
-    atoms, velocities = data[1].split("\n\nVelocities", 1)
-    charged = [" ".join([*line.split()[:3], "0", *line.split()[3:]]) for line in atoms.splitlines()]
-    (start / "start.data").write_text(f"{data[0]}Atoms # full\n\n" + "\n".join(charged) + "\n\nVelocities" + velocities)
+    ethanol(20, 300.0).write_real(start)
     ffield = binary().parent / "share" / "lammps" / "potentials" / "ffield.reax.cho"
     done = run("reference.in", start, steps=8000, charges=charges, ffield=ffield)
     assert done.ending.kind == "complete", done.ending.reason

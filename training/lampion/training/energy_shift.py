@@ -1,12 +1,16 @@
-"""Labels with another zero of energy than the model: a constant per element, found by least squares."""
+"""The zero of energy: a constant per element by which a model and labels differ, found by least squares."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
-from lampion.training.evaluate import Parity, labelled_errors, rmse
+from lampion.training.errors import ConfigError
+from lampion.training.evaluate import Parity, evaluate, labelled_errors, rmse
 from lampion.training.frames import count_types
+from lampion.training.graphs import Graph
 
 
 def energy_shifts(parity: Parity, type_names: Sequence[str]) -> dict[str, float]:
@@ -40,3 +44,24 @@ def offset_share(parity: Parity, shifts: dict[str, float], type_names: Sequence[
     aligned = without_shifts(parity, shifts, type_names)
     before = rmse(labelled_errors(parity.energy_reference, parity.energy_predicted))
     return before / max(rmse(labelled_errors(parity.energy_reference, aligned.energy_predicted)), 1e-12)
+
+
+def fit_energies(model: nn.Module, graphs: Sequence[Graph], free: Sequence[int]) -> None:
+    """Move the model's energy per atom of some types to the labels: min |Σ_free n δ - (E_label - E_model)|².
+
+    Args:
+        model: with a buffer `shift`, (n_types,).
+        graphs: labelled.
+        free: the types that move.
+
+    Raises:
+        ConfigError: the model adds no energy per type.
+    """
+    shift = getattr(model, "shift", None)
+    if not isinstance(shift, Tensor):
+        raise ConfigError("finetune: this architecture has no energies per element to fit to new data")
+    parity = evaluate(model, graphs)
+    counts = count_types(parity.types, parity.frame_atoms, len(shift))
+    missing = (parity.energy_reference - parity.energy_predicted) * parity.frame_atoms
+    solution = np.linalg.lstsq(counts[:, list(free)], missing, rcond=None)[0]
+    shift[list(free)] += torch.from_numpy(solution).to(shift)

@@ -1,11 +1,10 @@
 """Training that starts from the weights of a checkpoint: all of them, some frozen, elements added."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,9 +12,7 @@ from lampion.training.build import model_of_checkpoint
 from lampion.training.checkpoint import read_checkpoint
 from lampion.training.config import FinetuneConfig, TrainConfig
 from lampion.training.errors import ConfigError
-from lampion.training.evaluate import evaluate
-from lampion.training.frames import Frames, count_types
-from lampion.training.graphs import Graph
+from lampion.training.frames import Frames
 from lampion.training.statistics import DataStatistics
 
 
@@ -92,27 +89,6 @@ def load_start(model: nn.Module, start: Start) -> None:
             )
         weights[name] = value
     model.load_state_dict(weights)
-
-
-def fit_energies(model: nn.Module, graphs: Sequence[Graph], free: Sequence[int]) -> None:
-    """Move the model's energy per atom of some types to the labels: min |Σ_free n δ - (E_label - E_model)|².
-
-    Args:
-        model: with a buffer `shift`, (n_types,).
-        graphs: labelled.
-        free: the types that move.
-
-    Raises:
-        ConfigError: the model adds no energy per type.
-    """
-    shift = getattr(model, "shift", None)
-    if not isinstance(shift, Tensor):
-        raise ConfigError("finetune: this architecture has no energies per element to fit to new data")
-    parity = evaluate(model, graphs)
-    counts = count_types(parity.types, parity.frame_atoms, len(shift))
-    missing = (parity.energy_reference - parity.energy_predicted) * parity.frame_atoms
-    solution = np.linalg.lstsq(counts[:, list(free)], missing, rcond=None)[0]
-    shift[list(free)] += torch.from_numpy(solution).to(shift)
 
 
 def freeze(model: nn.Module, config: FinetuneConfig) -> None:

@@ -13,6 +13,7 @@ from lampion.training.build import build_model, torch_dtype
 from lampion.training.compiled import CompiledGradients
 from lampion.training.config import LossConfig, TrainConfig
 from lampion.training.data import Split, load_split
+from lampion.training.energy_shift import fit_energies
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.gradients import Gradients, eager_gradients
 from lampion.training.graphs import Graph, GraphSet, build_graphs
@@ -99,7 +100,7 @@ def _continued(
     known = 0 if config.finetune.refit_energies else len(start.statistics.type_names)
     free = range(known, len(statistics.type_names))
     if free:
-        finetune.fit_energies(model, graphs, free)
+        fit_energies(model, graphs, free)
     return model
 
 

@@ -32,7 +32,7 @@ from lampion.training.metrics import MetricsLog
 from lampion.training.optim import learning_rate, make_optimizer, scheduled_weight
 from lampion.training.setup import make_gradients, prepare
 from lampion.training.signals import InterruptedTrainingError, StopRequest
-from lampion.training.validation import add_test_errors, score
+from lampion.training.validation import finish, score
 
 __all__ = ["InterruptedTrainingError", "Report", "Training"]
 Report = Callable[[dict[str, float], int], None]
@@ -189,7 +189,7 @@ class Training:
     def _conclude(self) -> Path:
         best = self.folder / "best.ckpt"
         if self.team.leads:
-            add_test_errors(best, self.split.test)
+            finish(best, self.train_graphs, self.valid_graphs, self.split.test)
         self.team.agree(None)  # none leaves before the file is there
         return best
 
