@@ -163,6 +163,43 @@ def test_a_definition_about_positions_needs_them(study: Path):
     assert (rows[8]["cause"], rows[8]["time_ps"]) == (Cause.BOND_LENGTH, pytest.approx(2.0))
 
 
+def test_a_resumed_run_goes_on_from_the_first_step_of_its_next_file(tmp_path: Path):
+    planted.write_run(tmp_path, {1: planted.state(10)})
+    header = read_record(tmp_path / "record.txt").header
+    before, after = planted.ethanol(40, seed=1), planted.ethanol(30, seed=2)
+    planted.write_dump(tmp_path / "trajectory-0.dump", {1: before})
+    resumed = round(before.time[25] / planted.FS)
+    planted.write_dump(tmp_path / "trajectory-1.dump", {1: after}, first=resumed)
+    (found,) = read_trajectories(sorted(tmp_path.glob("trajectory*.dump"), reverse=True), header).values()
+    assert found.positions == pytest.approx(np.concatenate([before.positions[:25], after.positions]), abs=1e-7)
+    assert (np.diff(found.time) > 0).all()
+
+
+def test_distances_are_those_to_the_nearest_image(tmp_path: Path):
+    """A molecule cut by a periodic boundary is whole; by a boundary that is not periodic it is broken."""
+    planted.write_run(tmp_path, {1: planted.state(10)})
+    header = read_record(tmp_path / "record.txt").header
+    cut = planted.ethanol(5)
+    cut.positions[:, 3:, 2] += 50.0
+    planted.write_dump(tmp_path / "d", {1: cut})
+    (found,) = read_trajectories([tmp_path / "d"], header).values()
+    every = np.array(np.triu_indices(9, 1))
+    whole = planted.ethanol(5).distances(*every)
+    assert found.distances(*every) == pytest.approx(whole, abs=1e-6)
+    (tmp_path / "d").write_text((tmp_path / "d").read_text().replace("pp pp pp", "pp pp ff"))
+    (found,) = read_trajectories([tmp_path / "d"], header).values()
+    assert found.distances(*every).max() > 40
+
+
+def test_a_skewed_box_is_refused(tmp_path: Path):
+    planted.write_run(tmp_path, {1: planted.state(10)})
+    header = read_record(tmp_path / "record.txt").header
+    planted.write_dump(tmp_path / "d", {1: planted.ethanol(5)})
+    (tmp_path / "d").write_text((tmp_path / "d").read_text().replace("0 50\n", "0 50 1\n"))
+    with pytest.raises(RunError, match="frame 0 has no orthogonal box"):
+        read_trajectories([tmp_path / "d"], header)
+
+
 def test_a_sampled_run_shows_changes_of_shape(tmp_path: Path):
     planted.write_run(tmp_path, {1: planted.state(100), 2: planted.state(100)})
     turned = planted.ETHANOL.copy()
@@ -181,17 +218,17 @@ def test_dumps_are_read_by_id_and_up_to_a_lost_atom(tmp_path: Path):
     header = read_record(tmp_path / "record.txt").header
     both = {1: planted.ethanol(5), 2: planted.ethanol(5, seed=1)}
     planted.write_dump(tmp_path / "d", both, first=100)
-    found = read_trajectories(tmp_path / "d", header, first_step=60)
+    found = read_trajectories([tmp_path / "d"], header, first_step=60)
     assert found[2].positions == pytest.approx(both[2].positions, abs=1e-7)
     assert found[1].time == pytest.approx(0.040 + both[1].time)
     text = (tmp_path / "d").read_text()
     (tmp_path / "cut").write_text(text[:-200])
-    assert len(read_trajectories(tmp_path / "cut", header)[1].time) == 4
+    assert len(read_trajectories([tmp_path / "cut"], header)[1].time) == 4
     last = text.rindex("\n18 1 ")
     lost = text[:last] + text[text.index("\n", last + 1) :]
     at = lost.rindex("ITEM: NUMBER OF ATOMS\n18")
     (tmp_path / "lost").write_text(lost[:at] + lost[at:].replace("ATOMS\n18", "ATOMS\n17", 1))
-    found = read_trajectories(tmp_path / "lost", header)
+    found = read_trajectories([tmp_path / "lost"], header)
     assert [len(found[r].time) for r in (1, 2)] == [5, 4]
 
 

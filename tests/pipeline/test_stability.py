@@ -12,7 +12,7 @@ import lj
 from lampion.deploy.modelfile import Manifest
 from lampion.pipeline import starts
 from lampion.pipeline.molecules import read_molecules
-from lampion.pipeline.stability import Folder
+from lampion.pipeline.stability_folder import Folder
 from lampion.training.errors import DataError
 from water import WATER, Water, write_frames
 

@@ -1,4 +1,4 @@
-"""`lampion stability`: how often, when and why replicas of a molecule fail under a model."""
+"""`lampion stability`: how often, when and why replicas of a system fail under a model."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,15 @@ def stability(
         Path | None, typer.Argument(help="YAML file with the keys below; options replace its values")
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Model file")] = None,
-    starts: Annotated[Path | None, typer.Option(help="Frames of one molecule to start from")] = None,
+    starts: Annotated[Path | None, typer.Option(help="Frames of one molecule or periodic system")] = None,
     reference: Annotated[
         Path | None, typer.Option(help="Model file of a reference surface, run from the same starts as a control")
     ] = None,
-    replicas: Annotated[int | None, typer.Option(help="Molecules drawn from the frames; default 100")] = None,
+    replicas: Annotated[int | None, typer.Option(help="Drawn from the frames; default 100")] = None,
+    periodic: Annotated[
+        bool | None,
+        typer.Option("--periodic/--molecules", help="Whether frames are boxes that repeat; default: as they say"),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Time steps; default 100,000")] = None,
     ensemble: Annotated[str | None, typer.Option(help="nve or nvt; default nve")] = None,
     temperature: Annotated[float | None, typer.Option(help="K; default 300 in nve, 500 in nvt")] = None,
@@ -30,7 +34,7 @@ def stability(
     restart: Restart = "never",
     as_json: AsJson = False,
 ) -> None:
-    """Run replicas of a molecule in one lmp and judge them; leaves stability.json and report.html."""
+    """Run replicas of a molecule or a bulk system and judge them; leaves stability.json and report.html."""
     from lampion.pipeline.stability import run_stability, summary_lines
     from lampion.pipeline.stability_config import stability_config
 
@@ -39,6 +43,7 @@ def stability(
         "starts": starts,
         "reference": reference,
         "replicas": replicas,
+        "periodic": periodic,
         "steps": steps,
         "ensemble": ensemble,
         "temperature": temperature,

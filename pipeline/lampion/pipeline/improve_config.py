@@ -38,7 +38,7 @@ class ImproveConfig(BaseModel):
 
     def stability_config(self, model: Path, number: int) -> StabilityConfig:
         """The test of a round: other starts and velocities in each, so that none is learned by heart."""
-        values = {"seed": 1, **self.stability, "model": model, "starts": self.starts or self.data}
+        values = {"seed": 1, "periodic": False, **self.stability, "model": model, "starts": self.starts or self.data}
         return stability_config(None, {**values, "seed": values["seed"] + number})
 
 

@@ -1,4 +1,4 @@
-"""Molecules of the same atoms as ASE has them: read from a file, taken from a trajectory, made frames of."""
+"""Molecules, or periodic systems, of the same atoms as ASE has them: read, taken from a trajectory, made frames of."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,19 +17,28 @@ def read_molecules(path: Path) -> list[Atoms]:
     """Frames of one molecule without a cell; only elements and positions count.
 
     Raises:
+        DataError: as of `read_systems`.
+    """
+    return [Atoms(atoms.numbers, atoms.positions) for atoms in read_systems(path)]
+
+
+def read_systems(path: Path) -> list[Atoms]:
+    """Frames of the same atoms, with their cells; only elements, positions and cells count.
+
+    Raises:
         DataError: no such file, nothing in it, or frames of different atoms.
     """
-    molecules = _xyz(path) if kind_of(path) in EXTXYZ else _labelled(path)
-    if not molecules:
+    systems = _xyz(path) if kind_of(path) in EXTXYZ else _labelled(path)
+    if not systems:
         raise DataError(f"{path}: holds no frames")
-    first = molecules[0].get_chemical_symbols()
-    for number, atoms in enumerate(molecules):
+    first = systems[0].get_chemical_symbols()
+    for number, atoms in enumerate(systems):
         if atoms.get_chemical_symbols() != first:
             raise DataError(
-                f"{path}: frame {number} is {atoms.symbols}, frame 0 is {molecules[0].symbols}; replicas are of one "
-                "molecule, with its atoms in one order"
+                f"{path}: frame {number} is {atoms.symbols}, frame 0 is {systems[0].symbols}; replicas are of the "
+                "same atoms in one order"
             )
-    return [Atoms(atoms.numbers, atoms.positions) for atoms in molecules]
+    return [Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc) for atoms in systems]
 
 
 def _xyz(path: Path) -> list[Atoms]:
@@ -43,7 +52,10 @@ def _labelled(path: Path) -> list[Atoms]:
     frames = read_frames(path)
     names = np.array(frames.type_names)
     rows = [frames.atoms_of(number) for number in range(len(frames))]
-    return [Atoms(list(names[frames.types[part]]), frames.positions[part]) for part in rows]
+    return [
+        Atoms(list(names[frames.types[part]]), frames.positions[part], cell=cell, pbc=pbc)
+        for part, cell, pbc in zip(rows, frames.cell, frames.pbc, strict=True)
+    ]
 
 
 def molecules_of(trajectory: Trajectory) -> list[Atoms]:

@@ -1,72 +1,37 @@
-"""The stability lab: replicas of a molecule drawn, relaxed, run in one `lmp`, judged; continues where it stopped."""
+"""The stability lab: replicas drawn, relaxed, run in `lmp`, judged; continues where it stopped.
 
-import json
-from dataclasses import dataclass
+Replicas of a molecule share one box and one run, invisible to each other; those of a periodic system run one by one.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 
 from lampion.analysis.stability import PRESETS, judge
 from lampion.analysis.stability.control import against
+from lampion.analysis.stability.definition import Definition
 from lampion.analysis.stability.model import JudgedModel
 from lampion.analysis.stability.report import write_stability_report
 from lampion.deploy.modelfile import read_manifest
-from lampion.pipeline import starts, work
-from lampion.pipeline.molecules import read_molecules
+from lampion.pipeline import periodic, starts, work
+from lampion.pipeline.molecules import read_molecules, read_systems
 from lampion.pipeline.progress import task
 from lampion.pipeline.records import write_json
-from lampion.pipeline.replay import newest_restart
-from lampion.pipeline.runner import RECORD
 from lampion.pipeline.shipped import shipped_path
 from lampion.pipeline.stability_config import StabilityConfig
+from lampion.pipeline.stability_folder import Folder
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.files import sha256
 
 #: keys without a say in what is run: the verdict is made anew each time
 _JUDGING = {"criterion", "ranks", "reference"}
-
-
-@dataclass(frozen=True)
-class Folder:
-    """The files of one stability run."""
-
-    path: Path
-
-    @property
-    def start(self) -> Path:
-        """Molecules as LAMMPS reads them."""
-        return self.path / "start.data"
-
-    @property
-    def plan(self) -> Path:
-        """What was asked for and how many starts were dropped; written after `start`."""
-        return self.path / "plan.json"
-
-    @property
-    def control(self) -> "Folder":
-        """The same of the reference."""
-        return Folder(self.path / "reference")
-
-    @property
-    def run(self) -> Path:
-        """Working folder of `lmp`."""
-        return self.path / "run"
-
-    @property
-    def newest_restart(self) -> Path | None:
-        """The last restart file that was written to its end."""
-        return newest_restart(self.run)
-
-    def finished(self, steps: int) -> bool:
-        """Whether `lmp` came to the last step, or to the failure of the last replica.
-
-        Energies that are no numbers, in the sum over all replicas, are the affair of the one that is taken out.
-        """
-        record = self.run / RECORD
-        ending = json.loads(record.read_text()).get("ending", {}) if record.exists() else {}
-        to_the_end = ending.get("kind") in ("complete", "nan") and ending["last_step"] == steps
-        return to_the_end or "replicas have failed" in ending.get("reason", "")
+#: fs between frames of the positions, where a definition needs them
+SAMPLED_EVERY = 100.0
 
 
 def run_stability(config: StabilityConfig, out: Path, *, restart: bool) -> dict[str, Any]:
@@ -88,12 +53,10 @@ def run_stability(config: StabilityConfig, out: Path, *, restart: bool) -> dict[
         _require_same(folder, plan, restart)
     else:
         _prepare(config, folder, plan)
-    prepared = json.loads(folder.plan.read_text())
-    if not folder.finished(config.steps):
-        _simulate(config, folder, prepared["types"])
-    definition = PRESETS[config.criterion]
-    if config.ensemble == "nvt":
-        definition = definition.with_thermostat()
+    prepared = folder.prepared
+    definition = _definition(config, prepared)
+    _require_positions(folder, prepared, definition)
+    _simulate_all(config, folder)
     figures = judge(folder.run, definition, dropped=prepared["dropped"]).as_dict()
     control = None
     if config.reference:
@@ -111,18 +74,43 @@ def what_is_run(config: StabilityConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude=_JUDGING | {"model", "starts"})
 
 
+def _definition(config: StabilityConfig, prepared: dict[str, Any]) -> Definition:
+    """What counts as a failure: without a drift under a thermostat, and without bonds where they have no end."""
+    definition = PRESETS[config.criterion]
+    if config.ensemble == "nvt":
+        definition = definition.with_thermostat()
+    return replace(definition, bonds=False) if prepared.get("endless") else definition
+
+
+def _require_positions(folder: Folder, prepared: dict[str, Any], definition: Definition) -> None:
+    if definition.needs_positions and not prepared.get("sample"):
+        raise ConfigError(
+            f"{folder.path}: {definition.name} is about the positions of molecules during the run, which this one does "
+            "not keep; run it with that criterion from the start, in another folder (-o)"
+        )
+
+
 def _run_control(config: StabilityConfig, reference: Path, folder: Folder) -> None:
     """Run what is missing of the same with the reference, from the starts and velocities of the model's replicas."""
     control, model = folder.control, sha256(reference)
     if not control.plan.exists():
-        control.path.mkdir(exist_ok=True)
-        types = starts.write_start(starts.read_start(folder.start), control.start, read_manifest(reference))
-        write_json(control.plan, {"plan": {"model": model}, "types": types})
-    prepared = json.loads(control.plan.read_text())
-    if prepared["plan"]["model"] != model:
+        types = _copy_starts(folder, control, reference)
+        write_json(control.plan, folder.prepared | {"plan": {"model": model}, "types": types})
+    if control.prepared["plan"]["model"] != model:
         raise ConfigError(f"{control.path}: was run with another reference; remove it, or use another folder (-o)")
-    if not control.finished(config.steps):
-        _simulate(config.model_copy(update={"model": reference}), control, prepared["types"])
+    _simulate_all(config.model_copy(update={"model": reference}), control)
+
+
+def _copy_starts(folder: Folder, control: Folder, reference: Path) -> dict[str, str]:
+    """The same starts for another model; what the types of its atoms are."""
+    manifest = read_manifest(reference)
+    if folder.parts == [folder]:
+        control.path.mkdir(exist_ok=True)
+        return starts.write_start(starts.read_start(folder.start), control.start, manifest)
+    for number, part in enumerate(folder.parts, 1):
+        control.replica(number).path.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(part.start, control.replica(number).start)
+    return periodic.type_names(starts.read_start(folder.parts[0].start)[0], manifest)
 
 
 def _plan(config: StabilityConfig) -> dict[str, Any]:
@@ -136,7 +124,7 @@ def _plan(config: StabilityConfig) -> dict[str, Any]:
 def _require_same(folder: Folder, plan: dict[str, Any], restart: bool) -> None:
     if not restart:
         raise ConfigError(f"{folder.path}: holds an earlier run; continue it with --restart auto, or use another (-o)")
-    earlier = json.loads(folder.plan.read_text())["plan"]
+    earlier = folder.prepared["plan"]
     changed = [key for key in plan if earlier.get(key) != plan[key]]
     if changed:
         raise ConfigError(f"{folder.path}: its run differs in {', '.join(changed)}; use another folder (-o)")
@@ -145,9 +133,23 @@ def _require_same(folder: Folder, plan: dict[str, Any], restart: bool) -> None:
 def _prepare(config: StabilityConfig, folder: Folder, plan: dict[str, Any]) -> None:
     """Draw, relax, set in motion, write."""
     rng = np.random.default_rng(config.seed)
-    molecules = read_molecules(config.starts)
-    n_drawn = min(config.replicas, len(molecules))
-    drawn = [molecules[k] for k in rng.choice(len(molecules), n_drawn, replace=False)]
+    systems = read_systems(config.starts)
+    if config.periodic if config.periodic is not None else any(atoms.pbc.any() for atoms in systems):
+        prepared = _prepare_periodic(config, folder, _drawn(systems, config, rng), rng)
+    else:
+        prepared = _prepare_molecules(config, folder, _drawn(read_molecules(config.starts), config, rng), rng)
+    write_json(folder.plan, {"plan": plan, **prepared})
+
+
+def _drawn(systems: Sequence[Atoms], config: StabilityConfig, rng: np.random.Generator) -> list[Atoms]:
+    chosen = rng.choice(len(systems), min(config.replicas, len(systems)), replace=False)
+    return [systems[k] for k in chosen]
+
+
+def _prepare_molecules(
+    config: StabilityConfig, folder: Folder, drawn: list[Atoms], rng: np.random.Generator
+) -> dict[str, Any]:
+    """All in one data file; of the plan what the run needs to know."""
     with task("relaxing") as shown:
         found = starts.relax(
             drawn,
@@ -158,25 +160,56 @@ def _prepare(config: StabilityConfig, folder: Folder, plan: dict[str, Any]) -> N
         )
     if not found.molecules:
         raise DataError(
-            f"{config.starts}: none of {n_drawn} starts relaxed below {config.relax_fmax} eV/Å in {config.relax_steps} "
-            "steps; the model has no minimum near them"
+            f"{config.starts}: none of {len(drawn)} starts relaxed below {config.relax_fmax} eV/Å in "
+            f"{config.relax_steps} steps; the model has no minimum near them"
         )
     starts.set_in_motion(found.molecules, config.kelvin, rng)
     folder.path.mkdir(parents=True, exist_ok=True)
     types = starts.write_start(found.molecules, folder.start, read_manifest(config.model))
-    write_json(folder.plan, {"plan": plan, "types": types, "dropped": found.dropped, "drawn": n_drawn})
+    sample = round(SAMPLED_EVERY / config.femtoseconds) if PRESETS[config.criterion].needs_positions else 0
+    return {"types": types, "dropped": found.dropped, "drawn": len(drawn), "sample": sample}
 
 
-def _simulate(config: StabilityConfig, folder: Folder, types: dict[str, str]) -> None:
+def _prepare_periodic(
+    config: StabilityConfig, folder: Folder, drawn: list[Atoms], rng: np.random.Generator
+) -> dict[str, Any]:
+    """A data file for each, as they are: frames of a liquid are no minima, and relaxed they would be another one."""
+    if PRESETS[config.criterion].needs_positions:
+        raise ConfigError(f"criterion: {config.criterion} is about molecules, {config.starts} holds periodic boxes")
+    periodic.require_boxes(drawn, config.starts)
+    types = periodic.type_names(drawn[0], read_manifest(config.model))
+    starts.set_in_motion(drawn, config.kelvin, rng)
+    endless = False
+    for number, atoms in enumerate(drawn, 1):
+        folder.replica(number).path.mkdir(parents=True, exist_ok=True)
+        endless = periodic.write_box(atoms, folder.replica(number).start) or endless
+    watch = periodic.watch(len(drawn[0]), ensemble=config.ensemble, endless=endless)
+    return {"types": types, "dropped": 0, "drawn": len(drawn), "endless": endless, "watch": watch}
+
+
+def _simulate_all(config: StabilityConfig, folder: Folder) -> None:
+    """Run what is missing, in one `lmp` after the other."""
+    prepared, parts = folder.prepared, folder.parts
+    for number, part in enumerate(parts):
+        if not part.finished(config.steps):
+            seed = config.seed + number  # of a bath of its own
+            _simulate(config, part, seed, prepared)
+    if parts != [folder]:
+        periodic.gather(folder)
+
+
+def _simulate(config: StabilityConfig, folder: Folder, seed: int, prepared: dict[str, Any]) -> None:
     variables: dict[str, str | float] = {
         "model": str(config.model.resolve()),
         "data": str(folder.start.resolve()),
-        **types,
+        **prepared["types"],
         "dt": config.femtoseconds,
         "steps": config.steps,
+        "sample": prepared.get("sample", 0),
+        **prepared.get("watch", {}),
     }
     if config.ensemble == "nvt":
-        variables |= {"T": config.kelvin, "seed": config.seed}
+        variables |= {"T": config.kelvin, "seed": seed}
     if restart := folder.newest_restart:
         variables["resume"] = str(restart.resolve())
     script = shipped_path(f"lammps_inputs/stability/{config.ensemble}.in")

@@ -1,4 +1,4 @@
-"""What `lampion stability` runs: a model, molecules to start from, how long and under which conditions."""
+"""What `lampion stability` runs: a model, frames to start from, how long and under which conditions."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +18,10 @@ class StabilityConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Path = Field(description="model file of `lampion export`")
-    starts: Path = Field(description="frames of one molecule: extended XYZ or packed frames")
+    starts: Path = Field(description="frames of one molecule, or of one periodic system: extended XYZ or packed frames")
     reference: Path | None = Field(None, description="model file of a reference surface, run from the same starts")
-    replicas: int = Field(100, ge=1, description="molecules drawn from the frames")
+    replicas: int = Field(100, ge=1, description="drawn from the frames")
+    periodic: bool | None = Field(None, description="whether frames are boxes that repeat; none: as they say")
     steps: int = Field(100_000, ge=1, description="time steps")
     ensemble: Literal["nve", "nvt"] = Field("nve", description="constant energy, or a Langevin bath of every atom")
     temperature: float | None = Field(None, gt=0, description="of velocities and bath, K; none: 300 in nve, 500 in nvt")

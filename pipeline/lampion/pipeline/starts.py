@@ -1,4 +1,4 @@
-"""Where replicas start: molecules drawn from a data set, relaxed, set in motion and laid out in one box."""
+"""Where replicas start: relaxed, set in motion, and, of molecules, laid out in one box."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,15 +48,17 @@ def relax(
 
 
 def set_in_motion(molecules: Sequence[Atoms], kelvin: float, rng: np.random.Generator) -> None:
-    """Velocities of Maxwell and Boltzmann without their share of momentum and angular momentum.
+    """Velocities of Maxwell and Boltzmann without their share of momentum and, of molecules, of angular momentum.
 
-    Nothing is rescaled: what is left has (3 n - 6) k T / 2 of kinetic energy on average, the temperature asked for.
+    Nothing is rescaled: what is left has (3 n - 6) k T / 2 of kinetic energy on average, the temperature asked for; in
+    a periodic cell, which cannot turn, (3 n - 3) k T / 2.
     """
     for atoms in molecules:
         spread = np.sqrt(atoms.get_masses() * ase.units.kB * kelvin)
         atoms.set_momenta(rng.normal(size=(len(atoms), 3)) * spread[:, None])
         Stationary(atoms, preserve_temperature=False)
-        ZeroRotation(atoms, preserve_temperature=False)
+        if not atoms.pbc.any():
+            ZeroRotation(atoms, preserve_temperature=False)
 
 
 def write_start(molecules: Sequence[Atoms], path: Path, manifest: Manifest) -> dict[str, str]:
@@ -79,17 +81,35 @@ def write_start(molecules: Sequence[Atoms], path: Path, manifest: Manifest) -> d
     extent = max(float(np.ptp(atoms.positions, axis=0).max()) for atoms in molecules)
     side = int(np.ceil(len(molecules) ** (1 / 3)))
     spacing = max(SPACING, extent + 2.0, (extent + manifest.cutoff + MARGIN) / side)
-    box = f"0 {side * spacing:.10g}"
-    masses = {atom.symbol: atom.mass for atom in molecules[0]}
-    lines = [f"{len(molecules)} replicas of {molecules[0].symbols}", ""]
-    lines += [f"{sum(map(len, molecules))} atoms", f"{len(elements)} atom types", ""]
-    lines += [f"{box} {axis}lo {axis}hi" for axis in "xyz"]
-    lines += ["", "Masses", "", *(f"{k} {masses[name]:.10g}  # {name}" for k, name in enumerate(elements, 1))]
+    title = f"{len(molecules)} replicas of {molecules[0].symbols}"
     atoms, velocities = _tables(molecules, types, side, spacing)
+    write_data(path, title, molecules[0], elements, [side * spacing] * 3, atoms, velocities)
+    return {"elements": " ".join(elements), "names": " ".join(manifest.type_names if single else elements)}
+
+
+def write_data(
+    path: Path,
+    title: str,
+    system: Atoms,
+    elements: Sequence[str],
+    box: Sequence[float],
+    atoms: Sequence[str],
+    velocities: Sequence[str],
+) -> None:
+    """LAMMPS data file of atom style molecular: masses of elements as in `system`, box edges in Å, rows of atoms."""
+    masses = {atom.symbol: atom.mass for atom in system}
+    lines = [title, "", f"{len(atoms)} atoms", f"{len(elements)} atom types", ""]
+    lines += [f"0 {length:.15g} {axis}lo {axis}hi" for length, axis in zip(box, "xyz", strict=True)]
+    lines += ["", "Masses", "", *(f"{k} {masses[name]:.10g}  # {name}" for k, name in enumerate(elements, 1))]
     lines += ["", "Atoms # molecular", "", *atoms, "", "Velocities", "", *velocities, ""]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines))
-    return {"elements": " ".join(elements), "names": " ".join(manifest.type_names if single else elements)}
+
+
+def velocity_rows(system: Atoms, first: int) -> list[str]:
+    """Rows of the section Velocities, Å/ps, of atoms with the ids `first`, `first` + 1, ..."""
+    moving = system.get_velocities() * _PER_PS
+    return [f"{number} {u:.15g} {v:.15g} {w:.15g}" for number, (u, v, w) in enumerate(moving, first)]
 
 
 def read_start(path: Path) -> list[Atoms]:
@@ -110,9 +130,7 @@ def _tables(molecules: Sequence[Atoms], types: Sequence[int], side: int, spacing
         cell = np.array(np.unravel_index(replica, (side, side, side)))
         middle = 0.5 * (molecule.positions.max(axis=0) + molecule.positions.min(axis=0))
         positions = molecule.positions - middle + (cell + 0.5) * spacing
-        moving = molecule.get_velocities() * _PER_PS
-        for kind, (x, y, z), (u, v, w) in zip(types, positions, moving, strict=True):
-            number = len(atoms) + 1
-            atoms.append(f"{number} {replica + 1} {kind} {x:.15g} {y:.15g} {z:.15g}")
-            velocities.append(f"{number} {u:.15g} {v:.15g} {w:.15g}")
+        velocities += velocity_rows(molecule, len(atoms) + 1)
+        for kind, (x, y, z) in zip(types, positions, strict=True):
+            atoms.append(f"{len(atoms) + 1} {replica + 1} {kind} {x:.15g} {y:.15g} {z:.15g}")
     return atoms, velocities

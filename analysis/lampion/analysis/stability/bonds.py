@@ -46,9 +46,7 @@ class BondGraph:
         first, second = np.triu_indices(self.n_atoms, 1)
         self.pairs = np.column_stack([first, second])
         self.radii = radius_sums(np.array(trajectory.elements))[first, second]
-        self.distances: Array = np.linalg.norm(
-            trajectory.positions[:, first] - trajectory.positions[:, second], axis=-1
-        )
+        self.distances = trajectory.distances(first, second)
         self.bonded: Mask = np.median(self.distances[:n_first], axis=0) < definition.bonded * self.radii
 
     def excursions(self) -> list[Excursion]:

@@ -16,7 +16,8 @@ from lampion.analysis.stability.records import (
 )
 from lampion.analysis.stability.trajectory import Trajectory, read_trajectories
 
-SAMPLED = "trajectory.dump"
+#: a resumed run writes another file
+SAMPLED = "trajectory*.dump"
 _KEPT = re.compile(r"\.(\d+)\.dump$")
 
 
@@ -37,7 +38,7 @@ class Watched:
 
 
 def read_watched(folder: Path) -> Watched:
-    """Read record and failures, whatever their names, `PREFIX.<replica>.dump` and, if there is one, `trajectory.dump`.
+    """Read record and failures, whatever their names, `PREFIX.<replica>.dump` and `trajectory*.dump`, if there are any.
 
     Raises:
         RunError: no record or failures, or several; a file damaged; a failed replica the run does not have.
@@ -54,11 +55,11 @@ def read_watched(folder: Path) -> Watched:
         # Nothing is in the file of a replica of which an atom was gone at once.
         if number and (replica := int(number[1])) in removals and dump.stat().st_size:
             # Its ids count from 1, whichever replica it is; none if not even one frame has all atoms.
-            frames = read_trajectories(dump, record.header, record.first_step)
+            frames = read_trajectories([dump], record.header, record.first_step)
             if 1 in frames:
                 kept[replica] = frames[1]
-    sampled = folder / SAMPLED
-    whole = read_trajectories(sampled, record.header, record.first_step) if sampled.exists() else {}
+    sampled = sorted(folder.glob(SAMPLED))
+    whole = read_trajectories(sampled, record.header, record.first_step) if sampled else {}
     return Watched(record, removals, kept, whole)
 
 

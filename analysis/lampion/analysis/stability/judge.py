@@ -6,7 +6,7 @@ from lampion.analysis.errors import RunError
 from lampion.analysis.stability.conformations import Conformation, conformational_changes
 from lampion.analysis.stability.definition import Definition
 from lampion.analysis.stability.failure import Cause, Failure
-from lampion.analysis.stability.folder import SAMPLED, Watched
+from lampion.analysis.stability.folder import Watched
 from lampion.analysis.stability.geometry import geometry_failures
 from lampion.analysis.stability.removals import removal_failure
 from lampion.analysis.stability.state import state_failures
@@ -23,7 +23,7 @@ def first_failures(watched: Watched, definition: Definition) -> dict[int, Failur
     if definition.needs_positions and not watched.sampled:
         raise RunError(
             f"{watched.record.path.parent}: definition {definition.name} is about positions; "
-            f"write them with `dump d all custom 100 {SAMPLED} id type element xu yu zu`"
+            "write them with `dump d all custom 100 trajectory.dump id type element xu yu zu`"
         )
     replicas = sorted({*watched.record.replicas, *watched.removals})
     return {

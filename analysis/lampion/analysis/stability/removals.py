@@ -43,7 +43,7 @@ def _bond_cause(failure: Failure, elements: tuple[str, ...], kept: Trajectory | 
 
 def _precursor(kept: Trajectory | None, definition: Definition) -> Cause | None:
     """Type of the bond change under way in the last frame, against the graph of the first half of them."""
-    if kept is None or len(kept.time) < 2:
+    if kept is None or len(kept.time) < 2 or not definition.bonds:
         return None
     graph = BondGraph(kept, definition, n_first=len(kept.time) // 2)
     excursion = graph.under_way()

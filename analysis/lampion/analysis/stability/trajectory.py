@@ -1,8 +1,9 @@
 """Positions of replicas over time, from dump custom text: the frames kept before a failure, or a sampled run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from ase.calculators.lammps import convert
@@ -13,26 +14,37 @@ from lampion.analysis.stability.records import Header
 
 Array = NDArray[np.float64]
 
+HUGE = 1e30  # Å: a period that no distance comes near
 _POSITIONS = (("x", "y", "z"), ("xu", "yu", "zu"))
 _FORCES = ("fx", "fy", "fz")
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One molecule: `time` (n_frames,) ps, `positions` and, if known, `forces` (n_frames, n_atoms, 3) in Å and eV/Å.
+    """One replica: `time` (n_frames,) ps, `positions` and, if known, `forces` (n_frames, n_atoms, 3) in Å and eV/Å.
 
-    Positions are unwrapped: no molecule is cut by the boundary.
+    Positions are unwrapped: no molecule is cut by the boundary. `box` (n_frames, 3): its lengths, Å, infinite where
+    it is not periodic; none: there is no box.
     """
 
     time: Array
     positions: Array
     elements: tuple[str, ...]
     forces: Array | None = None
+    box: Array | None = None
 
     def first(self, n: int) -> "Trajectory":
         """Its first n frames."""
-        forces = self.forces[:n] if self.forces is not None else None
-        return Trajectory(self.time[:n], self.positions[:n], self.elements, forces)
+        forces, box = (values[:n] if values is not None else None for values in (self.forces, self.box))
+        return Trajectory(self.time[:n], self.positions[:n], self.elements, forces, box)
+
+    def distances(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> Array:
+        """(n_frames, n_pairs) Å between atoms, each to the nearest image of the other."""
+        vectors = self.positions[:, first] - self.positions[:, second]
+        if self.box is not None:
+            box = np.where(np.isfinite(self.box), self.box, HUGE)[:, None, :]
+            vectors -= box * np.round(vectors / box)
+        return np.asarray(np.linalg.norm(vectors, axis=-1))
 
     def n_finite(self) -> int:
         """Number of frames before the first whose positions or forces are not finite."""
@@ -45,8 +57,22 @@ class Trajectory:
         return self.first(self.n_finite())
 
 
-def read_trajectories(path: Path, header: Header, first_step: int = 0) -> dict[int, Trajectory]:
+class _Frame(NamedTuple):
+    """One frame of a dump: step, lengths of the box, names of the columns, and their values (n_atoms, n_columns).
+
+    Elements become NaN.
+    """
+
+    step: int
+    box: Array
+    columns: list[str]
+    table: Array
+
+
+def read_trajectories(paths: Sequence[Path], header: Header, first_step: int = 0) -> dict[int, Trajectory]:
     """Replica -> trajectory, up to the first frame that lacks an atom of it.
+
+    Of several files each goes on from the first step of the next one: a run that was interrupted and resumed.
 
     Atom ids (r - 1) n + 1 .. r n belong to replica r of n atoms, n from the header; columns `id` and unwrapped
     positions, forces if wanted. A last frame that is not whole is passed over.
@@ -54,24 +80,33 @@ def read_trajectories(path: Path, header: Header, first_step: int = 0) -> dict[i
     Raises:
         RunError: missing, no text dump, a column missing, a row that cannot be read.
     """
-    frames = list(_frames(path))
+    frames = _joined(paths)
     if not frames:
-        raise RunError(f"{path}: no whole frame in the dump")
-    columns = frames[0][1]
-    places = _places(path, columns, _POSITIONS)
+        raise RunError(f"{paths[0]}: no whole frame in the dump")
+    columns = frames[0].columns
+    places = _places(paths[0], columns, _POSITIONS)
     force_places = [columns.index(name) for name in _FORCES] if set(_FORCES) <= set(columns) else None
     length, force = (float(convert(1.0, name, header.units, "metal")) for name in ("distance", "force"))
-    gathered: dict[int, list[tuple[int, Array]]] = {}
-    for step, _, table in frames:
-        for replica, rows in _whole_replicas(table[:, columns.index("id")], len(header.elements)):
-            gathered.setdefault(replica, []).append((step, table[rows]))
+    gathered: dict[int, list[tuple[_Frame, Array]]] = {}
+    for frame in frames:
+        for replica, rows in _whole_replicas(frame.table[:, columns.index("id")], len(header.elements)):
+            gathered.setdefault(replica, []).append((frame, frame.table[rows]))
     found = {}
     for replica, samples in gathered.items():
-        time = (np.array([step for step, _ in samples]) - first_step) * header.time_step
+        time = (np.array([frame.step for frame, _ in samples]) - first_step) * header.time_step
         table = np.stack([part for _, part in samples])
         forces = table[..., force_places] * force if force_places else None
-        found[replica] = Trajectory(time, table[..., places] * length, header.elements, forces)
+        box = np.stack([frame.box for frame, _ in samples]) * length
+        found[replica] = Trajectory(time, table[..., places] * length, header.elements, forces, box)
     return found
+
+
+def _joined(paths: Sequence[Path]) -> list[_Frame]:
+    """Frames of all files in the order of their steps."""
+    joined: list[_Frame] = []
+    for part in sorted((list(_frames(path)) for path in paths), key=lambda part: part[0].step if part else 0):
+        joined = [frame for frame in joined if not part or frame.step < part[0].step] + part
+    return joined
 
 
 def _places(path: Path, columns: list[str], choices: tuple[tuple[str, ...], ...]) -> list[int]:
@@ -81,8 +116,8 @@ def _places(path: Path, columns: list[str], choices: tuple[tuple[str, ...], ...]
     raise RunError(f"{path}: columns id and x y z (unwrapped) or xu yu zu are needed, the dump has {' '.join(columns)}")
 
 
-def _frames(path: Path) -> Iterator[tuple[int, list[str], Array]]:
-    """Step, columns and table (n_atoms, n_columns) of every whole frame; elements become NaN."""
+def _frames(path: Path) -> Iterator[_Frame]:
+    """Every whole frame."""
     try:
         chunks = path.read_text(encoding="utf-8").split("ITEM: TIMESTEP\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -96,7 +131,18 @@ def _frames(path: Path) -> Iterator[tuple[int, list[str], Array]]:
                 return  # cut by a kill
             raise RunError(f"{path}: frame {number} is not whole; the file is damaged there")
         columns = lines[7].split()[2:]
-        yield int(lines[0]), columns, _table(path, number, columns, lines[8 : 8 + int(lines[2])])
+        table = _table(path, number, columns, lines[8 : 8 + int(lines[2])])
+        yield _Frame(int(lines[0]), _box(path, number, lines[3:7]), columns, table)
+
+
+def _box(path: Path, number: int, lines: list[str]) -> Array:
+    """Lengths of an orthogonal box: `ITEM: BOX BOUNDS pp pp ff` and a line for each axis."""
+    periodic = [word == "pp" for word in lines[0].split()[3:6]]
+    try:
+        low, high = np.array([line.split() for line in lines[1:]], dtype=np.float64).T
+    except ValueError:
+        raise RunError(f"{path}: frame {number} has no orthogonal box: {' '.join(lines)}") from None
+    return np.where(periodic, high - low, np.inf)
 
 
 def _table(path: Path, number: int, columns: list[str], lines: list[str]) -> Array:

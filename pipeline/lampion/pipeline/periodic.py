@@ -1,0 +1,126 @@
+"""Replicas of a periodic system: each in a box and a run of its own, their records put together for the verdict."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+from lampion.analysis.fragments import BOND_FACTOR, radius_sums
+from lampion.analysis.stability import PRESETS
+from lampion.deploy.modelfile import Manifest
+from lampion.pipeline.stability_folder import Folder
+from lampion.pipeline.starts import velocity_rows, write_data
+from lampion.training.errors import DataError
+from lampion.training.files import atomic_path
+
+Array = NDArray[np.float64]
+#: steps between two looks at the distances: their number is the square of that of the atoms
+LOOK_EVERY = 10
+_BROKEN = PRESETS["lampion"].broken
+#: of each file of rows, the column of the replica
+_FILES = {"record.txt": 1, "failures.txt": 0}
+
+
+def require_boxes(systems: Sequence[Atoms], source: Path) -> None:
+    """Refuse cells that the watch cannot judge.
+
+    Raises:
+        DataError: not periodic along all axes, skewed, or smaller than twice the distance at which a bond breaks.
+    """
+    reach = 2 * _BROKEN * float(radius_sums(np.array(systems[0].get_chemical_symbols())).max())
+    for number, atoms in enumerate(systems):
+        if not atoms.pbc.all():
+            raise DataError(f"{source}: frame {number} is not periodic along all axes: neither a molecule nor a bulk")
+        if not atoms.cell.orthorhombic:
+            raise DataError(f"{source}: the cell of frame {number} is not a box along x, y and z")
+        if atoms.cell.lengths().min() < reach:
+            shortest = f"{atoms.cell.lengths().min():.2f} Å"
+            raise DataError(
+                f"{source}: an edge of frame {number} is {shortest}, {reach:.2f} or more is needed; repeat it"
+            )
+
+
+def whole(atoms: Atoms) -> tuple[Array, bool]:
+    """Positions in which no molecule is cut by the boundary, and whether bonds go through the whole box, as in a metal.
+
+    Bonded are atoms closer than 1.2 times the sum of their covalent radii.
+    """
+    limits = BOND_FACTOR * radius_sums(np.array(atoms.get_chemical_symbols()))
+    bonded = atoms.get_all_distances(mic=True) < limits
+    np.fill_diagonal(bonded, val=False)
+    positions, box = atoms.positions.copy(), atoms.cell.lengths()
+    count, member = connected_components(bonded, directed=False)
+    for molecule in range(count):
+        order, before = breadth_first_order(bonded, int(np.argmax(member == molecule)), directed=False)
+        for atom in order[1:]:
+            step = positions[atom] - positions[before[atom]]
+            positions[atom] -= box * np.round(step / box)
+    first, second = np.nonzero(bonded)
+    apart = np.linalg.norm(positions[first] - positions[second], axis=1)
+    return positions, bool((apart > limits[first, second]).any())
+
+
+def write_box(atoms: Atoms, path: Path) -> bool:
+    """LAMMPS data file of one replica, molecules whole by image flags; returns whether bonds go through the box."""
+    elements = sorted(set(atoms.symbols))
+    box = atoms.cell.lengths()
+    positions, endless = whole(atoms)
+    images = np.floor(positions / box).astype(int)
+    rows = [
+        f"{number} 1 {elements.index(symbol) + 1} {x:.15g} {y:.15g} {z:.15g} {a} {b} {c}"
+        for number, (symbol, (x, y, z), (a, b, c)) in enumerate(
+            zip(atoms.symbols, positions - images * box, images, strict=True), 1
+        )
+    ]
+    write_data(path, f"one replica of {atoms.symbols}", atoms, elements, box.tolist(), rows, velocity_rows(atoms, 1))
+    return endless
+
+
+def type_names(atoms: Atoms, manifest: Manifest) -> dict[str, str]:
+    """Of the atom types of `write_box`: their elements, and their names in the model.
+
+    Raises:
+        DataError: the model knows the atoms of one molecule only.
+    """
+    if any(name not in manifest.type_names for name in atoms.symbols):
+        raise DataError(f"the model knows {', '.join(manifest.type_names)}; the starts are of {atoms.symbols}")
+    elements = " ".join(sorted(set(atoms.symbols)))
+    return {"elements": elements, "names": elements}
+
+
+def watch(n_atoms: int, *, ensemble: str, endless: bool) -> dict[str, str | int]:
+    """Variables of the input for the watch: momentum is gone in nve; bonds without an end are not watched."""
+    internal = f" dof {3 * n_atoms - 3}" if ensemble == "nve" else ""
+    limits = f"force 100 every {LOOK_EVERY}{internal}" + (" break NULL" if endless else "")
+    return {"limits": limits, "keep_every": LOOK_EVERY}
+
+
+def gather(folder: Folder) -> None:
+    """Put record, failures and kept frames of all replicas together in `folder.run`, as of one run."""
+    folder.run.mkdir(exist_ok=True)
+    runs = [part.run for part in folder.parts]
+    for name, column in _FILES.items():
+        with atomic_path(folder.run / name) as temporary:
+            temporary.write_text("".join(_gathered([run / name for run in runs], column)))
+    for number, run in enumerate(runs, 1):
+        if (kept := run / "frames.1.dump").exists():
+            shutil.copyfile(kept, folder.run / f"frames.{number}.dump")
+
+
+def _gathered(paths: Sequence[Path], column: int) -> Iterator[str]:
+    """The header once, then the rows of all files, each with the number of its replica, in the order of their steps."""
+    rows: list[tuple[int, int, str]] = []
+    for number, path in enumerate(paths, 1):
+        for line in path.read_text().splitlines(keepends=True):
+            if line.startswith("#"):
+                if number == 1:
+                    yield line
+            else:
+                words = line.split()
+                words[column] = str(number)
+                rows.append((int(words[1 - column]), number, " ".join(words) + "\n"))
+    yield from (text for _, _, text in sorted(rows))
