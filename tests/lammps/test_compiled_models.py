@@ -6,6 +6,7 @@ With the environment variable LAMPION_TEST_COMPILED set, all tests of this folde
 
 import json
 import re
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 
 import laws
 import lj
+from lampion.deploy import plugin_dir
 from lampion.deploy.modelfile import load_model, read_manifest
 from stock_lmp import Finished, System, crystal, script
 
@@ -80,6 +82,12 @@ def test_ways_and_threads(lmp: Lmp, tmp_path: Path, models: Path, options: str, 
     got = lmp(script(PAIR.format(options, models / "model.pt2")), ranks, env=env)
     assert f"{threads} thread(s) per MPI rank" in got.output
     assert_same(got, expected)
+
+
+def test_threads_are_there_to_share_the_work() -> None:
+    """Compiled without OpenMP, at::parallel_for is a loop: the results are right, and a second thread gains nothing."""
+    symbols = subprocess.run(["nm", "-D", Path(plugin_dir()) / "liblampionmodel.so"], capture_output=True, text=True)
+    assert re.search(r"U (GOMP_parallel|__kmpc_fork_call)", symbols.stdout), symbols.stdout + symbols.stderr
 
 
 def test_virials_of_the_heat_flux(lmp: Lmp, tmp_path: Path, models: Path) -> None:
