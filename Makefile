@@ -11,8 +11,9 @@ SOURCES := pyproject.toml $(shell find deploy/plugin -type f)
 demo: install
 	$(BIN)/lampion study argon
 
+# Two processes, each with whole files of tests: what a file prepares once is used by all of its tests.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

@@ -60,9 +60,14 @@ class Finished:
 
 
 def environment() -> dict[str, str]:
-    """What the wheel's `lmp` wrapper sets before it starts the binary."""
+    """What the wheel's `lmp` wrapper sets before it starts the binary; ranks that wait leave the core to others."""
     mpi = next(f for f in files("mpich") or [] if f.name == "libmpi.so.12").locate().resolve().parent  # type: ignore[attr-defined]
-    return os.environ | {"LD_LIBRARY_PATH": str(mpi), "LAMMPS_PLUGIN_PATH": plugin_dir(), "OMP_NUM_THREADS": "1"}
+    return os.environ | {
+        "LD_LIBRARY_PATH": str(mpi),
+        "LAMMPS_PLUGIN_PATH": plugin_dir(),
+        "OMP_NUM_THREADS": "1",
+        "MPIR_CVAR_ENABLE_HEAVY_YIELD": "1",
+    }
 
 
 def binary() -> Path:
