@@ -91,6 +91,15 @@ def test_interrupted_it_goes_on_with_the_replica_that_is_missing(folder, tmp_pat
     assert (tmp_path / "run/replicas/0001/run/log.lammps").stat().st_mtime_ns == kept
 
 
+def test_what_an_interrupted_preparation_left_is_not_run(folder, tmp_path, lampion):
+    (tmp_path / "run/replicas/0003").mkdir(parents=True)
+    (tmp_path / "run/replicas/0003/start.data").write_text("half")
+    given = ("--model", folder / "argon.pt", "--starts", folder / "argon.xyz", "--replicas", 2, "--steps", 20)
+    outcome = lampion("stability", *given, "--json", "-o", tmp_path / "run")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out.splitlines()[-1])["replicas"] == 2
+
+
 def test_molecules_cut_by_the_box_hold_and_weak_ones_lose_hydrogen(folder, tmp_path, lampion):
     common = ("--starts", folder / "water.xyz", "--steps", 400, "--timestep", 0.5, "--json")
     strong = lampion("stability", "--model", folder / "strong.pt", *common, "-o", tmp_path / "strong")

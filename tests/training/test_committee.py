@@ -33,11 +33,11 @@ def test_members_have_their_own_seeds_and_a_stopped_committee_goes_on(folder):
     def stop_at_second(number):
         def report(_record, _epochs):
             if number == 2:
-                raise StoppedError
+                raise StoppedError("at the second")
 
         return report
 
-    with pytest.raises(StoppedError):
+    with pytest.raises(StoppedError, match="at the second"):
         train_committee(config, folder / "c", 3, restart=False, report=stop_at_second)
     assert sorted(path.name for path in (folder / "c").iterdir()) == ["member-1", "member-2"]
     with pytest.raises(CheckpointError, match=r"member-1: holds an earlier training"):

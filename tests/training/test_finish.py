@@ -30,6 +30,11 @@ def trained(tmp_path_factory) -> Path:
     return Training(load_config(folder / "config.yaml"), folder / "train").run(restart=False)
 
 
+def new_frames() -> list[Frames]:
+    """To fit to, to agree, and to measure with."""
+    return [argon.crystal_frames(6, cells=1, seed=seed) for seed in (1, 2, 3)]
+
+
 def graphs(frames: Frames) -> GraphSet:
     return build_graphs(frames, CUTOFF, torch.float64)
 
@@ -52,7 +57,7 @@ def parity(checkpoint: Path, frames: Frames) -> Parity:
 
 
 def test_energies_of_the_training_frames_are_right_on_average_and_forces_as_before(trained, tmp_path):
-    train, valid, test = (argon.crystal_frames(6, cells=1, seed=seed) for seed in (1, 2, 3))
+    train, valid, test = new_frames()
     path = shifted(trained, tmp_path, valid, 0.5)
     before = parity(path, train)
     finish(path, graphs(train), graphs(valid), test)
@@ -64,7 +69,7 @@ def test_energies_of_the_training_frames_are_right_on_average_and_forces_as_befo
 
 
 def test_a_second_time_changes_nothing(trained, tmp_path):
-    train, valid, test = (argon.crystal_frames(6, cells=1, seed=seed) for seed in (1, 2, 3))
+    train, valid, test = new_frames()
     path = shifted(trained, tmp_path, valid, 0.5)
     finish(path, graphs(train), graphs(valid), test)
     once = parity(path, test)
@@ -73,7 +78,7 @@ def test_a_second_time_changes_nothing(trained, tmp_path):
 
 
 def test_validation_frames_that_disagree_keep_the_energies(trained, tmp_path):
-    train, valid, test = (argon.crystal_frames(6, cells=1, seed=seed) for seed in (1, 2, 3))
+    train, valid, test = new_frames()
     valid = replace(valid, energy=valid.energy + 0.5 * np.diff(valid.offsets))
     path = shifted(trained, tmp_path, valid, 0.5)
     before = parity(path, train)
@@ -83,7 +88,7 @@ def test_validation_frames_that_disagree_keep_the_energies(trained, tmp_path):
 
 
 def test_energies_of_isolated_atoms_are_the_users(trained, tmp_path):
-    train, valid, test = (argon.crystal_frames(6, cells=1, seed=seed) for seed in (1, 2, 3))
+    train, valid, test = new_frames()
     path = shifted(trained, tmp_path, valid, 0.5, energies="isolated_atoms")
     before = parity(path, train)
     finish(path, graphs(train), graphs(valid), test)

@@ -60,7 +60,7 @@ def test_graphs_made_when_needed_equal_those_kept_in_memory(file):
     assert_same_graphs(kept, lazy)
     assert torch.equal(lazy[-1].forces, kept[len(kept) - 1].forces)
     assert [g.energy for g in lazy[2:4]] == [g.energy for g in kept[2:4]]
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="range object index out of range"):
         lazy[len(lazy)]
 
 

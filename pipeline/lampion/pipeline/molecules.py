@@ -19,7 +19,12 @@ def read_molecules(path: Path) -> list[Atoms]:
     Raises:
         DataError: as of `read_systems`.
     """
-    return [Atoms(atoms.numbers, atoms.positions) for atoms in read_systems(path)]
+    return without_cells(read_systems(path))
+
+
+def without_cells(systems: Sequence[Atoms]) -> list[Atoms]:
+    """The same elements and positions, as molecules."""
+    return [Atoms(atoms.numbers, atoms.positions) for atoms in systems]
 
 
 def read_systems(path: Path) -> list[Atoms]:

@@ -1,16 +1,12 @@
-"""The stability lab: replicas drawn, relaxed, run in `lmp`, judged; continues where it stopped.
+"""The stability lab: replicas prepared, run in `lmp`, judged; continues where it stopped.
 
 Replicas of a molecule share one box and one run, invisible to each other; those of a periodic system run one by one.
 """
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from ase import Atoms
 
 from lampion.analysis.stability import PRESETS, judge
 from lampion.analysis.stability.control import against
@@ -19,19 +15,16 @@ from lampion.analysis.stability.model import JudgedModel
 from lampion.analysis.stability.report import write_stability_report
 from lampion.deploy.modelfile import read_manifest
 from lampion.pipeline import periodic, starts, work
-from lampion.pipeline.molecules import read_molecules, read_systems
-from lampion.pipeline.progress import task
 from lampion.pipeline.records import write_json
 from lampion.pipeline.shipped import shipped_path
 from lampion.pipeline.stability_config import StabilityConfig
 from lampion.pipeline.stability_folder import Folder
-from lampion.training.errors import ConfigError, DataError
+from lampion.pipeline.stability_starts import prepare
+from lampion.training.errors import ConfigError
 from lampion.training.files import sha256
 
 #: keys without a say in what is run: the verdict is made anew each time
 _JUDGING = {"criterion", "ranks", "reference"}
-#: fs between frames of the positions, where a definition needs them
-SAMPLED_EVERY = 100.0
 
 
 def run_stability(config: StabilityConfig, out: Path, *, restart: bool) -> dict[str, Any]:
@@ -52,7 +45,7 @@ def run_stability(config: StabilityConfig, out: Path, *, restart: bool) -> dict[
     if folder.plan.exists():
         _require_same(folder, plan, restart)
     else:
-        _prepare(config, folder, plan)
+        write_json(folder.plan, {"plan": plan, **prepare(config, folder)})
     prepared = folder.prepared
     definition = _definition(config, prepared)
     _require_positions(folder, prepared, definition)
@@ -128,63 +121,6 @@ def _require_same(folder: Folder, plan: dict[str, Any], restart: bool) -> None:
     changed = [key for key in plan if earlier.get(key) != plan[key]]
     if changed:
         raise ConfigError(f"{folder.path}: its run differs in {', '.join(changed)}; use another folder (-o)")
-
-
-def _prepare(config: StabilityConfig, folder: Folder, plan: dict[str, Any]) -> None:
-    """Draw, relax, set in motion, write."""
-    rng = np.random.default_rng(config.seed)
-    systems = read_systems(config.starts)
-    if config.periodic if config.periodic is not None else any(atoms.pbc.any() for atoms in systems):
-        prepared = _prepare_periodic(config, folder, _drawn(systems, config, rng), rng)
-    else:
-        prepared = _prepare_molecules(config, folder, _drawn(read_molecules(config.starts), config, rng), rng)
-    write_json(folder.plan, {"plan": plan, **prepared})
-
-
-def _drawn(systems: Sequence[Atoms], config: StabilityConfig, rng: np.random.Generator) -> list[Atoms]:
-    chosen = rng.choice(len(systems), min(config.replicas, len(systems)), replace=False)
-    return [systems[k] for k in chosen]
-
-
-def _prepare_molecules(
-    config: StabilityConfig, folder: Folder, drawn: list[Atoms], rng: np.random.Generator
-) -> dict[str, Any]:
-    """All in one data file; of the plan what the run needs to know."""
-    with task("relaxing") as shown:
-        found = starts.relax(
-            drawn,
-            config.model,
-            fmax=config.relax_fmax,
-            steps=config.relax_steps,
-            progress=lambda done, total: shown.update(done, total, "starts"),
-        )
-    if not found.molecules:
-        raise DataError(
-            f"{config.starts}: none of {len(drawn)} starts relaxed below {config.relax_fmax} eV/Å in "
-            f"{config.relax_steps} steps; the model has no minimum near them"
-        )
-    starts.set_in_motion(found.molecules, config.kelvin, rng)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    types = starts.write_start(found.molecules, folder.start, read_manifest(config.model))
-    sample = round(SAMPLED_EVERY / config.femtoseconds) if PRESETS[config.criterion].needs_positions else 0
-    return {"types": types, "dropped": found.dropped, "drawn": len(drawn), "sample": sample}
-
-
-def _prepare_periodic(
-    config: StabilityConfig, folder: Folder, drawn: list[Atoms], rng: np.random.Generator
-) -> dict[str, Any]:
-    """A data file for each, as they are: frames of a liquid are no minima, and relaxed they would be another one."""
-    if PRESETS[config.criterion].needs_positions:
-        raise ConfigError(f"criterion: {config.criterion} is about molecules, {config.starts} holds periodic boxes")
-    periodic.require_boxes(drawn, config.starts)
-    types = periodic.type_names(drawn[0], read_manifest(config.model))
-    starts.set_in_motion(drawn, config.kelvin, rng)
-    endless = False
-    for number, atoms in enumerate(drawn, 1):
-        folder.replica(number).path.mkdir(parents=True, exist_ok=True)
-        endless = periodic.write_box(atoms, folder.replica(number).start) or endless
-    watch = periodic.watch(len(drawn[0]), ensemble=config.ensemble, endless=endless)
-    return {"types": types, "dropped": 0, "drawn": len(drawn), "endless": endless, "watch": watch}
 
 
 def _simulate_all(config: StabilityConfig, folder: Folder) -> None:

@@ -48,8 +48,8 @@ class Folder:
     @property
     def parts(self) -> list["Folder"]:
         """The folders in which `lmp` runs: one of its own for every replica of a periodic system."""
-        replicas = sorted((self.path / "replicas").glob("*"))
-        return [Folder(path) for path in replicas] or [self]
+        boxes: int = self.prepared.get("boxes", 0)
+        return [self.replica(number) for number in range(1, boxes + 1)] or [self]
 
     @property
     def newest_restart(self) -> Path | None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lampion.training.errors import ConfigError
@@ -18,12 +19,17 @@ def energy_shifts(parity: Parity, type_names: Sequence[str]) -> dict[str, float]
 
     Elements that always occur in one proportion share the shift (smallest norm).
     """
+    shifts = _constants(parity, len(type_names), range(len(type_names)))
+    present = np.unique(parity.types).tolist()
+    return {type_names[index]: float(shifts[index]) for index in present}
+
+
+def _constants(parity: Parity, n_types: int, free: Sequence[int]) -> NDArray[np.float64]:
+    """What the energies of labelled frames are too high by, as constants of the atoms of some types, eV."""
     there = np.isfinite(parity.energy_reference)
-    counts = count_types(parity.types, parity.frame_atoms, len(type_names))
+    counts = count_types(parity.types, parity.frame_atoms, n_types)[:, list(free)]
     difference = (parity.energy_predicted - parity.energy_reference) * parity.frame_atoms
-    shifts = np.linalg.lstsq(counts[there], difference[there], rcond=None)[0]
-    present = counts.sum(axis=0) > 0
-    return {name: float(shifts[index]) for index, name in enumerate(type_names) if present[index]}
+    return np.asarray(np.linalg.lstsq(counts[there], difference[there], rcond=None)[0])
 
 
 def without_shifts(parity: Parity, shifts: dict[str, float], type_names: Sequence[str]) -> Parity:
@@ -60,8 +66,5 @@ def fit_energies(model: nn.Module, graphs: Sequence[Graph], free: Sequence[int])
     shift = getattr(model, "shift", None)
     if not isinstance(shift, Tensor):
         raise ConfigError("finetune: this architecture has no energies per element to fit to new data")
-    parity = evaluate(model, graphs)
-    counts = count_types(parity.types, parity.frame_atoms, len(shift))
-    missing = (parity.energy_reference - parity.energy_predicted) * parity.frame_atoms
-    solution = np.linalg.lstsq(counts[:, list(free)], missing, rcond=None)[0]
-    shift[list(free)] += torch.from_numpy(solution).to(shift)
+    constants = _constants(evaluate(model, graphs), len(shift), free)
+    shift[list(free)] -= torch.from_numpy(constants).to(shift)
