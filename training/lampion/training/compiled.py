@@ -80,7 +80,8 @@ class CompiledGradients:
         # Sizes that are equal in this batch, as three frames and three coordinates, need not be so in the next.
         with symbolic_shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
             traced = make_fx(step, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*inputs)
-            compiled = torch.compile(traced, dynamic=True)
+            # the wrapper that calls the loops in C++, too: they are short for a batch of molecules
+            compiled = torch.compile(traced, dynamic=True, options={"cpp_wrapper": True})
             compiled(*inputs)  # the compiler works at the first call
         return compiled
 

@@ -78,7 +78,7 @@ def sum_products(left: Tensor, right: Tensor, edge_index: Tensor, n_nodes: int) 
     if not is_scripting():  # noqa: SIM102 - TorchScript skips the branch only if this stands alone
         if _layout is not None:  # one matrix product per node
             left, right = (values.reshape(n_nodes, -1, values.shape[1]) for values in (left, right))
-            return torch.bmm(left.transpose(1, 2), right)
+            return _Products.apply(left, right)
     return _scatter(left.unsqueeze(2) * right.unsqueeze(1), edge_index[0], n_nodes)
 
 
@@ -130,3 +130,49 @@ class _SumIntoSenders(torch.autograd.Function):
     def backward(ctx, gradient):  # type: ignore[no-untyped-def]
         edge_index, reverse = ctx.saved_tensors
         return _ReadSenders.apply(gradient, edge_index, reverse), None, None, None
+
+
+class _Products(torch.autograd.Function):
+    """Σ over edges: (n, edges, a) and (n, edges, b) to (n, a, b).
+
+    It and the two below are the gradients of each other. Those that autograd finds for a product of matrices come with
+    the edges in the last axis, where whatever reads them goes from number to number instead of through channels.
+    """
+
+    @staticmethod
+    def forward(ctx, left, right):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(left, right)
+        return torch.bmm(left.transpose(1, 2), right)
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        left, right = ctx.saved_tensors
+        return _SpreadLast.apply(right, gradient), _Spread.apply(left, gradient)
+
+
+class _Spread(torch.autograd.Function):
+    """(n, edges, a) and (n, a, b) to (n, edges, b)."""
+
+    @staticmethod
+    def forward(ctx, edges, nodes):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(edges, nodes)
+        return torch.bmm(edges, nodes)
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        edges, nodes = ctx.saved_tensors
+        return _SpreadLast.apply(gradient, nodes), _Products.apply(edges, gradient)
+
+
+class _SpreadLast(torch.autograd.Function):
+    """(n, edges, b) and (n, a, b) to (n, edges, a)."""
+
+    @staticmethod
+    def forward(ctx, edges, nodes):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(edges, nodes)
+        return torch.bmm(edges, nodes.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        edges, nodes = ctx.saved_tensors
+        return _Spread.apply(gradient, nodes), _Products.apply(gradient, edges)

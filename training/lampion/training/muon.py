@@ -71,8 +71,9 @@ def orthogonal(matrices: Tensor) -> Tensor:
     first, third, fifth = COEFFICIENTS
     found = matrices / (torch.linalg.matrix_norm(matrices, keepdim=True) + 1e-12)
     for _ in range(ITERATIONS):
-        gram = found @ found.transpose(1, 2)
-        found = first * found + (third * gram + fifth * gram @ gram) @ found
+        gram = torch.bmm(found, found.transpose(1, 2))
+        mixed = torch.baddbmm(gram, gram, gram, beta=third, alpha=fifth)
+        found = torch.baddbmm(found, mixed, found, beta=first)
     return found
 
 
