@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
@@ -11,19 +12,20 @@ from benchmarks.drawing import bars
 from benchmarks.workshop import Record, Workshop, in_turns, middle
 from lampion.training.build import build_model
 from lampion.training.compiled import CompiledGradients
-from lampion.training.config import OptimizerConfig
+from lampion.training.config import TrainConfig, load_config
 from lampion.training.data import read_frames
 from lampion.training.frames import Frames
 from lampion.training.gradients import Gradients, eager_gradients
 from lampion.training.graphs import GraphSet, build_graphs, join
 from lampion.training.loss import Weights
 from lampion.training.mace_model import scale_shift_mace
-from lampion.training.model_config import MaceConfig, ModelConfig
+from lampion.training.model_config import MaceConfig
 from lampion.training.optim import make_optimizer
 from lampion.training.statistics import DataStatistics
 
 TITLE = "Training"
 CUTOFF, BATCH = 5.0, 5
+CONFIG = Path(__file__).resolve().parent.parent / "training/configs/molecule.yaml"
 Step = Callable[[int], None]
 
 
@@ -47,7 +49,9 @@ def measure(shop: Workshop) -> Record:
     graphs = build_graphs(frames, CUTOFF, torch.float32)
     statistics = DataStatistics.of(frames, graphs)
     steps = {"mace-torch, take_step": mace_step(frames, statistics)}
-    steps |= lampion_steps(graphs, statistics, "small" if shop.quick else "medium")
+    for l_state in (1,) if shop.quick else (2, 1):
+        config = load_config(CONFIG, [f"model.l_state={l_state}", *(["model.preset=small"] if shop.quick else [])])
+        steps |= lampion_steps(graphs, statistics, config, f"molecule.yaml, l_state {l_state}")
     for step in steps.values():
         for index in range(3 if shop.quick else 60):
             step(index)
@@ -56,19 +60,19 @@ def measure(shop: Workshop) -> Record:
     return {"batch": BATCH, "atoms": len(frames.types) / len(frames), "rows": rows}
 
 
-def lampion_steps(graphs: GraphSet, statistics: DataStatistics, preset: str) -> dict[str, Step]:
-    """One optimizer step, eager and compiled, of a potential of Lampion's own."""
-    model = build_model(ModelConfig(preset=preset, cutoff=CUTOFF), statistics)
-    optimizer = make_optimizer(OptimizerConfig(amsgrad=True), model)
+def lampion_steps(graphs: GraphSet, statistics: DataStatistics, config: TrainConfig, name: str) -> dict[str, Step]:
+    """One optimizer step of a configuration, eager and compiled."""
+    model = build_model(config.model, statistics)
+    optimizer = make_optimizer(config.optimizer, model)
 
     def step(gradients: Gradients, index: int) -> None:
         gradients(join([graphs[(index * BATCH + k) % len(graphs)] for k in range(BATCH)]), Weights(1.0, 1.0, 0.0))
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip)
         optimizer.step()
 
     eager = partial(eager_gradients, model, scale=statistics.force_scale)
     compiled = CompiledGradients(model, statistics.force_scale)
-    return {f"preset {preset}, eager": partial(step, eager), f"preset {preset}, compiled": partial(step, compiled)}
+    return {f"{name}, eager": partial(step, eager), f"{name}, compiled": partial(step, compiled)}
 
 
 def mace_step(frames: Frames, statistics: DataStatistics) -> Step:
