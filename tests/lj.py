@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lampion.deploy.modelfile import Manifest, save_model
+from lampion.training.edges import read_senders
 from layered import Layered
 
 ARGON = {"epsilon": 0.0104, "sigma": 3.4, "cutoff": 8.5}  # eV, Å
@@ -71,14 +72,15 @@ class LayeredDensity(Layered):
         edge_index: Tensor,
         edge_vectors: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        i, j = edge_index[0], edge_index[1]
+        i = edge_index[0]
         x = (edge_vectors**2).sum(1) / self.cutoff**2
-        messages = state[j] * ((1.0 - x) ** 3).view(-1, 1, 1)
+        decay = torch.clamp(1.0 - x, min=0.0) ** 3  # a compiled model gets edges beyond the cutoff, too
+        messages = read_senders(state, edge_index) * decay.view(-1, 1, 1)
         density = torch.zeros_like(state[:n_centers]).index_add(0, i, messages)
         out = torch.tanh(density) + 0.5 * state[:n_centers]
         energies = -torch.sqrt(1.0 + (out**2).sum(2).sum(1))
         if k == 0:
-            energies = energies.index_add(0, i, (0.1 / x) ** 6 * (1.0 - x) ** 3)
+            energies = energies.index_add(0, i, (0.1 / x) ** 6 * decay)
         return torch.cat([out, out], 1) if k == 0 else out, energies
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lampion.training.edges import read_senders
 from layered import Layered
 
 
@@ -45,16 +46,17 @@ class StillingerWeber(Layered):
         edge_index: Tensor,
         edge_vectors: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        i, j = edge_index[0], edge_index[1]
-        r = torch.linalg.vector_norm(edge_vectors, dim=1, keepdim=True)
-        u = edge_vectors / r
+        i = edge_index[0]
+        length = torch.linalg.vector_norm(edge_vectors, dim=1, keepdim=True)
+        u = edge_vectors / length
+        r = torch.clamp(length, max=0.9999 * self.cutoff)  # beyond, as just below, all is zero
         g = torch.exp(self.gamma * self.sigma / (r - self.cutoff))
         products = (u.unsqueeze(2) * u.unsqueeze(1)).flatten(1)
         nothing = torch.zeros(n_centers, 13, dtype=r.dtype)
         if k == 0:
             moments = nothing.index_add(0, i, g * torch.cat([torch.ones_like(r), u, products], 1))
             return moments, self.centre_and_pairs(moments, i, r, g)
-        around_j = state[j]
+        around_j = read_senders(state, edge_index)
         # u_ji = -u_ij seen from j
         seen = products * around_j[:, 4:] * g
         share = seen.sum(1) + 2.0 * self.c * (g * u * around_j[:, 1:4]).sum(1)

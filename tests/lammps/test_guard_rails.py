@@ -13,6 +13,7 @@ from torch import Tensor
 
 import lj
 from lampion.deploy.modelfile import Manifest, save_model
+from lampion.training.edges import read_senders
 from layered import Layered
 from stock_lmp import Finished, System, crystal, script
 
@@ -172,7 +173,7 @@ class Brittle(Layered):
         gap = (edge_vectors**2).sum(1) - 4.5**2
         if self.raises and bool((gap < 0).any()):
             raise ValueError("too near for this model")
-        messages = 0.0 * (torch.sqrt(gap) if k == 0 else gap).unsqueeze(1) * state[edge_index[1]]
+        messages = 0.0 * (torch.sqrt(gap) if k == 0 else gap).unsqueeze(1) * read_senders(state, edge_index)
         out = state[:n_centers].index_add(0, edge_index[0], messages)
         return out, 0.0 * out[:, 0]
 

@@ -85,20 +85,30 @@ def compiler() -> str:
     return done.stdout.splitlines()[0]
 
 
-def _compile(name: str, function: Function, examples: Sequence[Tensor]) -> list[str]:
-    # the rows of all tensors are open, but for edge_index, whose columns are
-    open_sizes = tuple({0 if tensor.shape[0] != 2 else 1: Dim.DYNAMIC} for tensor in examples)
+@contextmanager
+def _refused(name: str) -> Iterator[None]:
+    """Say of which function it is that the model, torch's tracer or the compiler throw whatever they throw."""
     try:
-        # torch warns of its own ways
-        with warnings.catch_warnings(action="ignore"), symbolic_shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
-            traced = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*examples)
-            program = export(traced, tuple(examples), dynamic_shapes=open_sizes)
-            files = torch._inductor.aot_compile(program.module(), tuple(examples), options=OPTIONS)
-    except Exception as error:  # whatever torch's tracer or the compiler throws
+        yield
+    except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ExportError(
             f"the model's function {name} cannot be compiled: {reason}; write TorchScript: --format torchscript"
         ) from error
+
+
+def _compile(name: str, function: Function, examples: Sequence[Tensor]) -> list[str]:
+    # the rows of all tensors are open, but for edge_index, whose columns are
+    open_sizes = tuple({0 if tensor.shape[0] != 2 else 1: Dim.DYNAMIC} for tensor in examples)
+    # torch warns of its own ways
+    with (
+        _refused(name),
+        warnings.catch_warnings(action="ignore"),
+        symbolic_shapes.patch(use_duck_shape=False),  # type: ignore[attr-defined]
+    ):
+        traced = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*examples)
+        program = export(traced, tuple(examples), dynamic_shapes=open_sizes)
+        files = torch._inductor.aot_compile(program.module(), tuple(examples), options=OPTIONS)
     return [str(file) for file in cast(list[object], files) if Path(str(file)).suffix in (".so", ".json")]
 
 
@@ -118,7 +128,8 @@ def example_arguments(functions: Mapping[str, Function], dtype: torch.dtype) -> 
     state: list[Tensor] = []
     for k in range((len(functions) - 1) // 2):
         part = [types, centers, senders, vectors, *state]
-        shape = functions[f"forward_{k}"](*part)[0].shape
+        with _refused(f"forward_{k}"):
+            shape = functions[f"forward_{k}"](*part)[0].shape
         yield f"forward_{k}", part
         yield f"backward_{k}", [*part, weights, random(*shape)]
         state = [random(N_NODES, *shape[1:])]
