@@ -33,7 +33,7 @@ ENSEMBLES = {
     "wall": Situation(nve(200, "fix 2 all wall/reflect zlo EDGE zhi EDGE"), before="boundary p p f"),
     "minimize-cg": Situation("min_style cg\nminimize 0 1e-6 40 400", moved=1e-6),
     "minimize-sd": Situation("min_style sd\nminimize 0 1e-6 40 400"),
-    "minimize-quickmin": Situation("min_style quickmin\nminimize 0 1e-6 60 400"),
+    "minimize-quickmin": Situation("min_style quickmin\nminimize 0 1e-6 60 400", moved=1e-6),
     "minimize-hftn": Situation("min_style hftn\nminimize 0 1e-4 10 100", moved=1e-6),
     "minimize-fire": Situation("min_style fire\nminimize 0 1e-6 100 400"),
     "box-relax-iso": Situation("fix 1 all box/relax iso 0 vmax 1e-3\nminimize 0 1e-6 30 300", moved=1e-6),
