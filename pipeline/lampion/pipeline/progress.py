@@ -17,16 +17,22 @@ class Task:
     def __init__(self, label: str) -> None:
         self.label, self.started = label, time.monotonic()
         self.last_line = self.started
+        self.first: tuple[float, float] | None = None  # when the first word of it came, and what was done by then
 
     def update(self, done: float, total: float, detail: str = "") -> None:
         """Say how much is done."""
         now = time.monotonic()
+        self.first = self.first or (now, done)
         if now - self.last_line < PLAIN_INTERVAL and done < total:
             return
         self.last_line = now
-        elapsed = now - self.started
-        left = elapsed * (total - done) / done if done else float("nan")
-        print(f"{self.label}: {done:.0f}/{total:.0f} {detail} [{elapsed:.0f} s, {left:.0f} s left]", flush=True)
+        left = _left(*self.first, now, done, total)
+        print(f"{self.label}: {done:.0f}/{total:.0f} {detail} [{now - self.started:.0f} s{left}]", flush=True)
+
+
+def _left(since: float, before: float, now: float, done: float, total: float) -> str:
+    """Time left at the speed since the first word: what an earlier run did, or a compiler, says nothing of it."""
+    return f", {(now - since) * (total - done) / (done - before):.0f} s left" if done > before else ""
 
 
 class BarTask(Task):
