@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
 
 from benchmarks.drawing import bars
 from benchmarks.workshop import Record, Workshop, in_turns, middle
+from lampion.pipeline.shipped import shipped_path
 from lampion.training.build import build_model
 from lampion.training.compiled import CompiledGradients
 from lampion.training.config import TrainConfig, load_config
@@ -25,7 +25,6 @@ from lampion.training.statistics import DataStatistics
 
 TITLE = "Training"
 CUTOFF, BATCH = 5.0, 5
-CONFIG = Path(__file__).resolve().parent.parent / "training/configs/molecule.yaml"
 Step = Callable[[int], None]
 
 
@@ -50,7 +49,10 @@ def measure(shop: Workshop) -> Record:
     statistics = DataStatistics.of(frames, graphs)
     steps = {"mace-torch, take_step": mace_step(frames, statistics)}
     for l_state in (1,) if shop.quick else (2, 1):
-        config = load_config(CONFIG, [f"model.l_state={l_state}", *(["model.preset=small"] if shop.quick else [])])
+        config = load_config(
+            shipped_path("configs/molecule.yaml"),
+            [f"model.l_state={l_state}", *(["model.preset=small"] if shop.quick else [])],
+        )
         steps |= lampion_steps(graphs, statistics, config, f"molecule.yaml, l_state {l_state}")
     for step in steps.values():
         for index in range(3 if shop.quick else 60):

@@ -96,14 +96,14 @@ def _run_control(config: StabilityConfig, reference: Path, folder: Folder) -> No
 
 def _copy_starts(folder: Folder, control: Folder, reference: Path) -> dict[str, str]:
     """The same starts for another model; what the types of its atoms are."""
-    manifest = read_manifest(reference)
-    if folder.parts == [folder]:
+    manifest, parts = read_manifest(reference), folder.parts
+    if parts == [folder]:
         control.path.mkdir(exist_ok=True)
         return starts.write_start(starts.read_start(folder.start), control.start, manifest)
-    for number, part in enumerate(folder.parts, 1):
+    for number, part in enumerate(parts, 1):
         control.replica(number).path.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(part.start, control.replica(number).start)
-    return periodic.type_names(starts.read_start(folder.parts[0].start)[0], manifest)
+    return periodic.type_names(starts.read_start(parts[0].start)[0], manifest)
 
 
 def _plan(config: StabilityConfig) -> dict[str, Any]:

@@ -135,8 +135,8 @@ class _SumIntoSenders(torch.autograd.Function):
 class _Products(torch.autograd.Function):
     """Σ over edges: (n, edges, a) and (n, edges, b) to (n, a, b).
 
-    It and the two below are the gradients of each other. Those that autograd finds for a product of matrices come with
-    the edges in the last axis, where whatever reads them goes from number to number instead of through channels.
+    It and `_Spread` are the gradients of each other. Those that autograd finds for a product of matrices come with the
+    edges in the last axis, where whatever reads them goes from number to number instead of through channels.
     """
 
     @staticmethod
@@ -147,32 +147,20 @@ class _Products(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):  # type: ignore[no-untyped-def]
         left, right = ctx.saved_tensors
-        return _SpreadLast.apply(right, gradient), _Spread.apply(left, gradient)
+        return _Spread.apply(right, gradient, True), _Spread.apply(left, gradient, False)
 
 
 class _Spread(torch.autograd.Function):
-    """(n, edges, a) and (n, a, b) to (n, edges, b)."""
+    """(n, edges, a) and (n, a, b) to (n, edges, b); turned: (n, edges, b) and (n, a, b) to (n, edges, a)."""
 
     @staticmethod
-    def forward(ctx, edges, nodes):  # type: ignore[no-untyped-def]
+    def forward(ctx, edges, nodes, turned):  # type: ignore[no-untyped-def]
         ctx.save_for_backward(edges, nodes)
-        return torch.bmm(edges, nodes)
+        ctx.turned = turned
+        return torch.bmm(edges, nodes.transpose(1, 2) if turned else nodes)
 
     @staticmethod
     def backward(ctx, gradient):  # type: ignore[no-untyped-def]
         edges, nodes = ctx.saved_tensors
-        return _SpreadLast.apply(gradient, nodes), _Products.apply(edges, gradient)
-
-
-class _SpreadLast(torch.autograd.Function):
-    """(n, edges, b) and (n, a, b) to (n, edges, a)."""
-
-    @staticmethod
-    def forward(ctx, edges, nodes):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(edges, nodes)
-        return torch.bmm(edges, nodes.transpose(1, 2))
-
-    @staticmethod
-    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-        edges, nodes = ctx.saved_tensors
-        return _Spread.apply(gradient, nodes), _Products.apply(gradient, edges)
+        pair = (gradient, edges) if ctx.turned else (edges, gradient)
+        return _Spread.apply(gradient, nodes, not ctx.turned), _Products.apply(*pair), None
