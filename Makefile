@@ -21,7 +21,7 @@ lint: install
 	$(BIN)/mypy training deploy/lampion analysis/lampion pipeline/lampion benchmarks
 	$(BIN)/lint-imports
 
-# BENCH="--quick", BENCH="--only argon size", BENCH="--deepmd": see python -m benchmarks --help
+# BENCH="--quick", BENCH="--only argon size": see python -m benchmarks --help
 bench: install
 	$(BIN)/python -m benchmarks $(BENCH)
 

@@ -15,7 +15,8 @@ from benchmarks.machine import circumstances
 from benchmarks.report import HISTORY, PAGE, PICTURES, QUESTIONS, write
 from benchmarks.workshop import Workshop
 
-OPTIONAL = ("deepmd",)
+#: questions that train for hours: answered when they are asked for by name
+HOURS = ("convergence", "deepmd")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lampion-benchmarks"
 
 
@@ -50,7 +51,7 @@ def main() -> None:
 
 def _questions(options: argparse.Namespace, shop: Workshop) -> list[str]:
     """Those asked for, less those that lack something, which are named."""
-    wanted = options.only or [name for name in QUESTIONS if name not in OPTIONAL or getattr(options, name)]
+    wanted = options.only or [name for name in QUESTIONS if name not in HOURS]
     lacking = {name: QUESTIONS[name].missing(shop) for name in wanted if hasattr(QUESTIONS[name], "missing")}
     for name, need in lacking.items():
         if need:
@@ -70,8 +71,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", nargs="+", choices=list(QUESTIONS), help="some questions; default: all but deepmd")
-    parser.add_argument("--deepmd", action="store_true", help="compare with DeePMD-kit, installed into the cache")
+    parser.add_argument("--only", nargs="+", choices=list(QUESTIONS), help="some questions; default: those of minutes")
     parser.add_argument("--quick", action="store_true", help="small systems, short trainings: tries the suite itself")
     parser.add_argument("--prepare", action="store_true", help="train and compile, measure nothing")
     parser.add_argument("--seconds", type=float, help="of each measurement, about; default: 4")

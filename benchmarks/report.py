@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import argon, deepmd, molecules, network, ranks, shares, size, training
+from benchmarks import argon, convergence, deepmd, molecules, network, ranks, shares, size, training
 from benchmarks.workshop import Record
 from lampion.analysis.figures import style
 
@@ -23,6 +23,7 @@ QUESTIONS: dict[str, ModuleType] = {
     "shares": shares,
     "molecules": molecules,
     "training": training,
+    "convergence": convergence,
 }
 
 
@@ -37,9 +38,10 @@ def section(name: str, record: Record) -> str:
     machine, found = record["machine"], record["questions"][name]
     units = ", ".join(machine["vector_units"])
     of = f"{machine['cores']} cores of {machine['processor']} ({machine['model']}; {units})"
+    timed = getattr(QUESTIONS[name], "TIMED", f"{found['rounds']} x {found['seconds']:g} s a measurement")
     where = (
         f"{record['date'][:10]}, commit {record['commit']}, torch {record['versions']['torch']}, {of}, load before "
-        f"{found['load_before']}; {found['rounds']} x {found['seconds']:g} s a measurement."
+        f"{found['load_before']}; {timed}."
     )
     return "\n".join(
         [*QUESTIONS[name].table(found), "", where, "", f"![{QUESTIONS[name].TITLE}](performance/{name}.svg)"]

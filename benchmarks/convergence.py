@@ -1,0 +1,128 @@
+"""How long until a training reaches an error, beside `mace_run_train`?
+
+Each time is that of a whole training of its own, with the learning rate falling to its end: from the command to its
+return, start and compilation included, in processor time of all its processes.
+"""
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from benchmarks import models
+from benchmarks.drawing import Curve, curves
+from benchmarks.machine import lampion
+from benchmarks.workshop import Record, Workshop, output_of
+from lampion.pipeline.shipped import shipped_path
+
+TITLE = "Training to an error"
+#: what the page says of the measurement
+TIMED = "every training once"
+CUTOFF, BATCH = 5.0, 5
+LAMPION_EPOCHS = (5, 15, 50, 150)
+MACE_EPOCHS = (15, 60)
+#: of the learning rate, from the first epoch of mace-torch to the last: that of `configs/molecule.yaml`
+FINAL_FACTOR = 0.003
+
+
+def missing(shop: Workshop) -> str:
+    """What the user has to give before this question can be answered."""
+    return "" if shop.frames else "needs --frames"
+
+
+def prepare(shop: Workshop) -> None:
+    """Train all, shortest first."""
+    for epochs in (1,) if shop.quick else LAMPION_EPOCHS:
+        _trained(shop, "lampion", epochs)
+    for epochs in (1,) if shop.quick else MACE_EPOCHS:
+        _trained(shop, "mace", epochs)
+
+
+def measure(shop: Workshop) -> Record:
+    """Times kept beside the trainings, errors on the test frames."""
+    assert shop.frames
+    rows = []
+    for name, all_epochs in (("lampion", LAMPION_EPOCHS), ("mace", MACE_EPOCHS)):
+        for epochs in (1,) if shop.quick else all_epochs:
+            folder = _trained(shop, name, epochs)
+            seconds = json.loads((folder / "seconds.json").read_text())
+            errors = models.errors(shop, folder / "model.pt", shop.frames / "test.h5")
+            rows.append({"name": name, "epochs": epochs, "seconds": seconds, "errors": errors})
+    return {"batch": BATCH, "rows": rows}
+
+
+def _trained(shop: Workshop, name: str, epochs: int) -> Path:
+    """Folder with `model.pt` and the time its training took."""
+    assert shop.frames
+    train = partial({"lampion": _train_lampion, "mace": _train_mace}[name], shop.frames.resolve(), epochs)
+
+    def make(path: Path) -> None:
+        path.mkdir()
+        seconds = _processor_time(lambda: train(path))
+        checkpoint = path / ("train/best.ckpt" if name == "lampion" else "mace.model")
+        lampion("export", checkpoint, *([] if name == "lampion" else ["--trust"]), "-o", "model.pt", cwd=path)
+        (path / "seconds.json").write_text(json.dumps(seconds))
+
+    return shop.kept(name, f"convergence {name} {epochs} {shop.frames.resolve()}", make)
+
+
+def _train_lampion(frames: Path, epochs: int, folder: Path) -> None:
+    """`configs/molecule.yaml` with states up to l = 1."""
+    config = shipped_path("configs/molecule.yaml")
+    lampion("train", config, frames, "--set", "model.l_state=1", "--set", f"epochs={epochs}", cwd=folder)
+
+
+def _train_mace(frames: Path, epochs: int, folder: Path) -> None:
+    """32 channels, L = 1, two layers; weights of the errors and optimizer as its authors chose for rMD17."""
+    for part in ("train", "valid"):
+        lampion("data", "convert", frames / f"{part}.h5", "-o", f"{part}.extxyz", cwd=folder)
+    settings = {
+        "name": "mace", "train_file": "train.extxyz", "valid_file": "valid.extxyz", "model": "MACE", "r_max": CUTOFF,
+        "num_channels": 32, "max_L": 1, "num_interactions": 2, "E0s": "average", "batch_size": BATCH,
+        "energy_weight": 1, "forces_weight": 1000, "lr": 0.01, "ema_decay": 0.99, "scheduler": "ExponentialLR",
+        "lr_scheduler_gamma": FINAL_FACTOR ** (1 / epochs), "max_num_epochs": epochs, "eval_interval": 1,
+        "default_dtype": "float32", "device": "cpu", "seed": 1, "plot": False,
+    }  # fmt: skip
+    program = [str(Path(sys.prefix, "bin", "mace_run_train")), "--ema", "--amsgrad"]
+    output_of([*program, *(f"--{key}={value}" for key, value in settings.items())], folder, _one_thread())
+
+
+def _one_thread() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def _processor_time(job: Callable[[], object]) -> float:
+    """Seconds that the processes started by a job have computed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    job()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def table(record: Record) -> list[str]:
+    """One row a training."""
+    lines = ["| training | epochs | minutes | forces, MAE, meV/Å | energy, RMSE, meV/atom |",
+             "|---|---:|---:|---:|---:|"]  # fmt: skip
+    for row in record["rows"]:
+        lines.append(
+            f"| {_NAMES[row['name']]} | {row['epochs']} | {row['seconds'] / 60:.1f} "
+            f"| {row['errors']['forces_mae']:.1f} | {row['errors']['energy_rmse']:.2f} |"
+        )
+    return lines
+
+
+def figure(record: Record) -> Figure:
+    """Error against time."""
+    lines: dict[str, Curve] = {}
+    for name, shown in _NAMES.items():
+        rows = [row for row in record["rows"] if row["name"] == name]
+        lines[shown] = [row["seconds"] / 60 for row in rows], [row["errors"]["forces_mae"] for row in rows]
+    return curves(lines, "minutes of one core", "force MAE, meV/Å")
+
+
+_NAMES = {"lampion": "molecule.yaml, l_state 1", "mace": "mace_run_train"}
