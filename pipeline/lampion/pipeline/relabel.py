@@ -12,8 +12,9 @@ from lampion.analysis.thermo import UNIT_STYLES
 from lampion.deploy.calculator import LampionCalculator
 from lampion.deploy.modelfile import is_model_file
 from lampion.pipeline.check_atoms import Floats
+from lampion.pipeline.data_file import data_file, edges
 from lampion.pipeline.replay import POTENTIAL, absolute
-from lampion.pipeline.rerun import atom_rows, data_file, dump_frame, read_labels, rerun_commands
+from lampion.pipeline.rerun import atom_rows, dump_frame, read_labels, rerun_commands
 from lampion.pipeline.runner import run_lammps
 from lampion.pipeline.work import failed
 from lampion.training.errors import ConfigError
@@ -70,9 +71,7 @@ def _lammps_labels(script: Path, molecules: Sequence[Atoms], folder: Path) -> tu
     types = [elements.index(symbol) + 1 for symbol in molecules[0].symbols]
     masses = [molecules[0].get_masses()[types.index(kind)] for kind in range(1, len(elements) + 1)]
     rows = atom_rows(types, placed[0], columns=_STYLES[style])
-    (folder / "molecule.data").write_text(
-        data_file([f"0 {edge:.17g} {axis}lo {axis}hi" for axis in "xyz"], masses, rows)
-    )
+    (folder / "molecule.data").write_text(data_file("single points", edges([edge] * 3), masses, rows))
     box = ["ITEM: BOX BOUNDS pp pp pp", *[f"0 {edge:.17g}"] * 3]
     (folder / "frames.dump").write_text(
         "".join(dump_frame(k, box, atom_rows(types, positions)) for k, positions in enumerate(placed))

@@ -31,13 +31,6 @@ def dump_frame(step: int, box: Sequence[str], rows: Sequence[str]) -> str:
     return "\n".join([*header, "ITEM: ATOMS id type x y z", *rows, ""])
 
 
-def data_file(box: Sequence[str], masses: Sequence[float], rows: Sequence[str]) -> str:
-    """A data file; `box`: its lines of bounds and tilts. `masses`: of the types. `rows`: of `atom_rows`."""
-    lines = ["single points", "", f"{len(rows)} atoms", f"{len(masses)} atom types", "", *box, "", "Masses", ""]
-    lines += [f"{kind} {mass:.10g}" for kind, mass in enumerate(masses, 1)]
-    return "\n".join([*lines, "", "Atoms", "", *rows, ""])
-
-
 def rerun_commands(frames: Path | str, columns: Sequence[str] = ()) -> list[str]:
     """What evaluates the frames of a dump, once there are atoms and a potential; `columns`: further ones of thermo."""
     return [

@@ -13,6 +13,7 @@ from ase.optimize import BFGS
 
 from lampion.deploy.calculator import LampionCalculator
 from lampion.deploy.modelfile import Manifest
+from lampion.pipeline.data_file import data_file, edges
 from lampion.training.files import atomic_path
 
 #: least distance between the centres of two molecules, and between a molecule and its own image beyond the cutoff, Å
@@ -97,13 +98,11 @@ def write_data(
     velocities: Sequence[str],
 ) -> None:
     """LAMMPS data file of atom style molecular: masses of elements as in `system`, box edges in Å, rows of atoms."""
-    masses = {atom.symbol: atom.mass for atom in system}
-    lines = [title, "", f"{len(atoms)} atoms", f"{len(elements)} atom types", ""]
-    lines += [f"0 {length:.15g} {axis}lo {axis}hi" for length, axis in zip(box, "xyz", strict=True)]
-    lines += ["", "Masses", "", *(f"{k} {masses[name]:.10g}  # {name}" for k, name in enumerate(elements, 1))]
-    lines += ["", "Atoms # molecular", "", *atoms, "", "Velocities", "", *velocities, ""]
+    of_element = {atom.symbol: atom.mass for atom in system}
+    masses = [of_element[name] for name in elements]
+    text = data_file(title, edges(box), masses, atoms, names=elements, style="molecular", velocities=velocities)
     with atomic_path(path) as temporary:
-        temporary.write_text("\n".join(lines))
+        temporary.write_text(text)
 
 
 def velocity_rows(system: Atoms, first: int) -> list[str]:
