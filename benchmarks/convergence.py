@@ -17,12 +17,13 @@ from matplotlib.figure import Figure
 from benchmarks import models
 from benchmarks.drawing import Curve, curves
 from benchmarks.machine import lampion
-from benchmarks.workshop import Record, Workshop, output_of
+from benchmarks.workshop import Record, Workshop, code_of_export, output_of
 from lampion.pipeline.shipped import shipped_path
 
 TITLE = "Training to an error"
 #: what the page says of the measurement
 TIMED = "every training once"
+CONFIG = shipped_path("configs/molecule.yaml")
 CUTOFF, BATCH = 5.0, 5
 LAMPION_EPOCHS = (5, 15, 50, 150)
 MACE_EPOCHS = (15, 60)
@@ -36,51 +37,58 @@ def missing(shop: Workshop) -> str:
 
 
 def prepare(shop: Workshop) -> None:
-    """Train all, shortest first."""
-    for epochs in (1,) if shop.quick else LAMPION_EPOCHS:
-        _trained(shop, "lampion", epochs)
-    for epochs in (1,) if shop.quick else MACE_EPOCHS:
-        _trained(shop, "mace", epochs)
+    """Train all."""
+    for name, epochs in _trainings(shop):
+        _trained(shop, name, epochs)
 
 
 def measure(shop: Workshop) -> Record:
     """Times kept beside the trainings, errors on the test frames."""
     assert shop.frames
     rows = []
-    for name, all_epochs in (("lampion", LAMPION_EPOCHS), ("mace", MACE_EPOCHS)):
-        for epochs in (1,) if shop.quick else all_epochs:
-            folder = _trained(shop, name, epochs)
-            seconds = json.loads((folder / "seconds.json").read_text())
-            errors = models.errors(shop, folder / "model.pt", shop.frames / "test.h5")
-            rows.append({"name": name, "epochs": epochs, "seconds": seconds, "errors": errors})
+    for name, epochs in _trainings(shop):
+        folder = _trained(shop, name, epochs)
+        seconds = json.loads((folder / "seconds.json").read_text())
+        errors = models.errors(shop, folder / "model.pt", shop.frames / "test.h5")
+        rows.append({"name": name, "epochs": epochs, "seconds": seconds, "errors": errors})
     return {"batch": BATCH, "rows": rows}
+
+
+def _trainings(shop: Workshop) -> list[tuple[str, int]]:
+    """Whose, and of how many epochs; the shortest first."""
+    lengths = {"lampion": LAMPION_EPOCHS, "mace": MACE_EPOCHS}
+    return [(name, epochs) for name, all_epochs in lengths.items() for epochs in ((1,) if shop.quick else all_epochs)]
 
 
 def _trained(shop: Workshop, name: str, epochs: int) -> Path:
     """Folder with `model.pt` and the time its training took."""
     assert shop.frames
-    train = partial({"lampion": _train_lampion, "mace": _train_mace}[name], shop.frames.resolve(), epochs)
+    frames, ours = shop.frames.resolve(), name == "lampion"
+    settings = _lampion_settings(epochs) if ours else _mace_settings(epochs)
+    train = _train_lampion if ours else _train_mace
 
     def make(path: Path) -> None:
         path.mkdir()
-        seconds = _processor_time(lambda: train(path))
-        checkpoint = path / ("train/best.ckpt" if name == "lampion" else "mace.model")
-        lampion("export", checkpoint, *([] if name == "lampion" else ["--trust"]), "-o", "model.pt", cwd=path)
+        seconds = _processor_time(partial(train, frames, settings, path))
+        trained = ["train/best.ckpt"] if ours else ["mace.model", "--trust"]
+        lampion("export", *trained, "-o", "model.pt", cwd=path)
         (path / "seconds.json").write_text(json.dumps(seconds))
 
-    return shop.kept(name, f"convergence {name} {epochs} {shop.frames.resolve()}", make)
+    content = CONFIG.read_text() + code_of_export() if ours else ""
+    return shop.kept(name, f"{content}{settings}{frames}", make)
 
 
-def _train_lampion(frames: Path, epochs: int, folder: Path) -> None:
-    """`configs/molecule.yaml` with states up to l = 1."""
-    config = shipped_path("configs/molecule.yaml")
-    lampion("train", config, frames, "--set", "model.l_state=1", "--set", f"epochs={epochs}", cwd=folder)
+def _lampion_settings(epochs: int) -> list[str]:
+    """What differs from `configs/molecule.yaml`: states up to l = 1."""
+    return ["model.l_state=1", f"epochs={epochs}"]
 
 
-def _train_mace(frames: Path, epochs: int, folder: Path) -> None:
+def _train_lampion(frames: Path, settings: list[str], folder: Path) -> None:
+    lampion("train", CONFIG, frames, *(word for one in settings for word in ("--set", one)), cwd=folder)
+
+
+def _mace_settings(epochs: int) -> list[str]:
     """32 channels, L = 1, two layers; weights of the errors and optimizer as its authors chose for rMD17."""
-    for part in ("train", "valid"):
-        lampion("data", "convert", frames / f"{part}.h5", "-o", f"{part}.extxyz", cwd=folder)
     settings = {
         "name": "mace", "train_file": "train.extxyz", "valid_file": "valid.extxyz", "model": "MACE", "r_max": CUTOFF,
         "num_channels": 32, "max_L": 1, "num_interactions": 2, "E0s": "average", "batch_size": BATCH,
@@ -88,8 +96,13 @@ def _train_mace(frames: Path, epochs: int, folder: Path) -> None:
         "lr_scheduler_gamma": FINAL_FACTOR ** (1 / epochs), "max_num_epochs": epochs, "eval_interval": 1,
         "default_dtype": "float32", "device": "cpu", "seed": 1, "plot": False,
     }  # fmt: skip
-    program = [str(Path(sys.prefix, "bin", "mace_run_train")), "--ema", "--amsgrad"]
-    output_of([*program, *(f"--{key}={value}" for key, value in settings.items())], folder, _one_thread())
+    return ["--ema", "--amsgrad", *(f"--{key}={value}" for key, value in settings.items())]
+
+
+def _train_mace(frames: Path, settings: list[str], folder: Path) -> None:
+    for part in ("train", "valid"):
+        lampion("data", "convert", frames / f"{part}.h5", "-o", f"{part}.extxyz", cwd=folder)
+    output_of([str(Path(sys.prefix, "bin", "mace_run_train")), *settings], folder, _one_thread())
 
 
 def _one_thread() -> dict[str, str]:
