@@ -5,7 +5,6 @@ return, start and compilation included, in processor time of all its processes.
 """
 
 import json
-import os
 import resource
 import sys
 from collections.abc import Callable
@@ -16,19 +15,15 @@ from matplotlib.figure import Figure
 
 from benchmarks import models
 from benchmarks.drawing import Curve, curves
-from benchmarks.machine import lampion
+from benchmarks.machine import lampion, one_thread
 from benchmarks.workshop import Record, Workshop, code_of_export, output_of
-from lampion.pipeline.shipped import shipped_path
+from lampion.training.config import load_config
 
 TITLE = "Training to an error"
 #: what the page says of the measurement
 TIMED = "every training once"
-CONFIG = shipped_path("configs/molecule.yaml")
-CUTOFF, BATCH = 5.0, 5
 LAMPION_EPOCHS = (5, 15, 50, 150)
 MACE_EPOCHS = (15, 60)
-#: of the learning rate, from the first epoch of mace-torch to the last: that of `configs/molecule.yaml`
-FINAL_FACTOR = 0.003
 
 
 def missing(shop: Workshop) -> str:
@@ -51,7 +46,7 @@ def measure(shop: Workshop) -> Record:
         seconds = json.loads((folder / "seconds.json").read_text())
         errors = models.errors(shop, folder / "model.pt", shop.frames / "test.h5")
         rows.append({"name": name, "epochs": epochs, "seconds": seconds, "errors": errors})
-    return {"batch": BATCH, "rows": rows}
+    return {"rows": rows}
 
 
 def _trainings(shop: Workshop) -> list[tuple[str, int]]:
@@ -74,7 +69,7 @@ def _trained(shop: Workshop, name: str, epochs: int) -> Path:
         lampion("export", *trained, "-o", "model.pt", cwd=path)
         (path / "seconds.json").write_text(json.dumps(seconds))
 
-    content = CONFIG.read_text() + code_of_export() if ours else ""
+    content = models.MOLECULE.read_text() + code_of_export() if ours else ""
     return shop.kept(name, f"{content}{settings}{frames}", make)
 
 
@@ -84,17 +79,21 @@ def _lampion_settings(epochs: int) -> list[str]:
 
 
 def _train_lampion(frames: Path, settings: list[str], folder: Path) -> None:
-    lampion("train", CONFIG, frames, *(word for one in settings for word in ("--set", one)), cwd=folder)
+    lampion("train", models.MOLECULE, frames, *(word for one in settings for word in ("--set", one)), cwd=folder)
 
 
 def _mace_settings(epochs: int) -> list[str]:
-    """32 channels, L = 1, two layers; weights of the errors and optimizer as its authors chose for rMD17."""
-    settings = {
-        "name": "mace", "train_file": "train.extxyz", "valid_file": "valid.extxyz", "model": "MACE", "r_max": CUTOFF,
-        "num_channels": 32, "max_L": 1, "num_interactions": 2, "E0s": "average", "batch_size": BATCH,
-        "energy_weight": 1, "forces_weight": 1000, "lr": 0.01, "ema_decay": 0.99, "scheduler": "ExponentialLR",
-        "lr_scheduler_gamma": FINAL_FACTOR ** (1 / epochs), "max_num_epochs": epochs, "eval_interval": 1,
-        "default_dtype": "float32", "device": "cpu", "seed": 1, "plot": False,
+    """32 channels, L = 1, two layers; errors' weights and optimizer as its authors chose for rMD17.
+
+    The rate falls to the same share of the first as in `configs/molecule.yaml`, and batches are as large.
+    """
+    config, mace = load_config(models.MOLECULE), models.MACE_OF_MOLECULES
+    settings = mace.model_dump(exclude={"architecture", "cutoff", "dtype"}) | {
+        "name": "mace", "train_file": "train.extxyz", "valid_file": "valid.extxyz", "model": "MACE",
+        "r_max": mace.cutoff, "E0s": "average", "batch_size": config.batch_size, "energy_weight": 1,
+        "forces_weight": 1000, "lr": 0.01, "ema_decay": 0.99, "scheduler": "ExponentialLR",
+        "lr_scheduler_gamma": config.optimizer.final_factor ** (1 / epochs), "max_num_epochs": epochs,
+        "eval_interval": 1, "default_dtype": mace.dtype, "device": "cpu", "seed": 1, "plot": False,
     }  # fmt: skip
     return ["--ema", "--amsgrad", *(f"--{key}={value}" for key, value in settings.items())]
 
@@ -102,11 +101,7 @@ def _mace_settings(epochs: int) -> list[str]:
 def _train_mace(frames: Path, settings: list[str], folder: Path) -> None:
     for part in ("train", "valid"):
         lampion("data", "convert", frames / f"{part}.h5", "-o", f"{part}.extxyz", cwd=folder)
-    output_of([str(Path(sys.prefix, "bin", "mace_run_train")), *settings], folder, _one_thread())
-
-
-def _one_thread() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1"}
+    output_of([str(Path(sys.prefix, "bin", "mace_run_train")), *settings], folder, one_thread())
 
 
 def _processor_time(job: Callable[[], object]) -> float:

@@ -66,12 +66,15 @@ def _first_line(*command: str) -> str:
     return next(iter(done.stdout.splitlines()), "")
 
 
+def one_thread() -> dict[str, str]:
+    """Environment of a program that computes on one thread."""
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
 def lampion(*arguments: object, cwd: Path) -> str:
     """Run a verb of `lampion` as its user does; its standard output."""
     command = [str(Path(sys.prefix, "bin", "lampion")), *map(str, arguments)]
-    done = subprocess.run(
-        command, cwd=cwd, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=cwd, env=one_thread(), stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} ended with code {done.returncode}")
     return done.stdout

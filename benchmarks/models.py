@@ -12,6 +12,7 @@ from lampion.deploy.compile import compile_model
 from lampion.deploy.export import export_checkpoint, export_mace
 from lampion.deploy.modelfile import Manifest, save_model
 from lampion.deploy.package import save_compiled
+from lampion.pipeline.shipped import shipped_path
 from lampion.training.build import build_model
 from lampion.training.mace_model import scale_shift_mace
 from lampion.training.model_config import MaceConfig, ModelConfig
@@ -23,6 +24,10 @@ LJ_CUT = f"pair_style lj/cut {LJ_CUTOFF}\npair_coeff * * {EPSILON} {SIGMA}"
 NETWORK = ModelConfig(cutoff=6.0)
 #: mace-torch as it is compared with: 32 channels, L = 1, two layers, and as many neighbours.
 MACE = MaceConfig(cutoff=6.0, num_channels=32, max_L=1, num_interactions=2)
+#: The same for molecules.
+MACE_OF_MOLECULES = MaceConfig(cutoff=5.0, num_channels=32, max_L=1, num_interactions=2)
+#: How a network of a molecule is trained.
+MOLECULE = shipped_path("configs/molecule.yaml")
 ELEMENTS = ("Ar", "Kr", "Ne", "Xe")
 
 

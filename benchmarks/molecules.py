@@ -17,7 +17,6 @@ from benchmarks.lmp import run_lmp
 from benchmarks.workshop import Record, Workshop, in_turns, middle
 from lampion.deploy.modelfile import read_manifest
 from lampion.pipeline.starts import set_in_motion, write_start
-from lampion.training.model_config import MaceConfig
 
 TITLE = "A molecule and its replicas"
 INPUT = """
@@ -60,7 +59,7 @@ def _models(shop: Workshop) -> dict[str, Path]:
 
 
 def _mace(shop: Workshop) -> Path:
-    return models.random_mace(shop, sorted(set(_molecule(shop).symbols)), MaceConfig(cutoff=5.0))
+    return models.random_mace(shop, sorted(set(_molecule(shop).symbols)), models.MACE_OF_MOLECULES)
 
 
 def _errors(shop: Workshop) -> dict[str, float]:

@@ -8,8 +8,8 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks.drawing import bars
+from benchmarks.models import MACE_OF_MOLECULES, MOLECULE
 from benchmarks.workshop import Record, Workshop, in_turns, middle
-from lampion.pipeline.shipped import shipped_path
 from lampion.training.build import build_model
 from lampion.training.compiled import CompiledGradients
 from lampion.training.config import TrainConfig, load_config
@@ -19,7 +19,6 @@ from lampion.training.gradients import Gradients, eager_gradients
 from lampion.training.graphs import GraphSet, build_graphs, join
 from lampion.training.loss import Weights
 from lampion.training.mace_model import scale_shift_mace
-from lampion.training.model_config import MaceConfig
 from lampion.training.optim import make_optimizer
 from lampion.training.statistics import DataStatistics
 
@@ -49,10 +48,7 @@ def measure(shop: Workshop) -> Record:
     statistics = DataStatistics.of(frames, graphs)
     steps = {"mace-torch, take_step": mace_step(frames, statistics)}
     for l_state in (1,) if shop.quick else (2, 1):
-        config = load_config(
-            shipped_path("configs/molecule.yaml"),
-            [f"model.l_state={l_state}", *(["model.preset=small"] if shop.quick else [])],
-        )
+        config = load_config(MOLECULE, [f"model.l_state={l_state}", *(["model.preset=small"] if shop.quick else [])])
         steps |= lampion_steps(graphs, statistics, config, f"molecule.yaml, l_state {l_state}")
     for step in steps.values():
         for index in range(3 if shop.quick else 60):
@@ -79,7 +75,7 @@ def lampion_steps(graphs: GraphSet, statistics: DataStatistics, config: TrainCon
 
 def mace_step(frames: Frames, statistics: DataStatistics) -> Step:
     """One optimizer step of mace-torch (32 channels, L = 1, two layers), as `mace_run_train` takes it."""
-    model = scale_shift_mace(MaceConfig(cutoff=CUTOFF), statistics)
+    model = scale_shift_mace(MACE_OF_MOLECULES, statistics)
     from mace import data, modules, tools
     from mace.tools import torch_geometric
     from mace.tools.train import take_step
