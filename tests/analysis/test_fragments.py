@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from ase.build import bulk
+from MDAnalysis.lib.mdamath import triclinic_vectors
 
-from lampion.analysis.fragments import ClosePairs, Fragments, breakage, radius_sums
+from lampion.analysis.fragments import ClosePairs, Fragments, breakage, radius_sums, unwrapped
 
 BOX = [10.0, 10.0, 10.0, 90.0, 90.0, 90.0]
 
@@ -27,6 +29,29 @@ def test_a_molecule_across_the_boundary_is_whole(universe):
         Fragments(universe(water[None], [110.0, 10.0, 10.0, 90.0, 90.0, 90.0]), labels).run().results.compositions
     )
     assert open_box == {"H": 1, "HO": 1}
+
+
+def test_a_molecule_across_a_skewed_boundary_is_put_together():
+    box = np.array([10.0, 9.0, 8.0, 80.0, 75.0, 65.0])
+    chain = np.cumsum(np.random.default_rng(1).normal(0.0, 0.7, (30, 3)), axis=0)
+    cell = triclinic_vectors(box).astype(float)
+    shares = chain @ np.linalg.inv(cell)
+    bonds = np.array([(k, k + 1) for k in range(29)])
+    placed, endless = unwrapped((shares - np.floor(shares)) @ cell, bonds, box)
+    assert not endless
+    np.testing.assert_allclose(placed - placed[0], chain - chain[0], atol=1e-4)
+
+
+def test_a_metal_has_no_molecules_that_could_break(universe):
+    metal = bulk("Al", "fcc", a=4.05, cubic=True) * 3
+    box = metal.cell.cellpar()
+    with pytest.raises(ValueError, match="bonded through the whole box"):
+        Fragments(universe(metal.positions[None], box), np.array(["Al"] * len(metal))).require_molecules()
+    ring = np.array([[0.1, 5.0, 5.0], [9.2, 5.0, 5.0]])  # bonded across the boundary only
+    Fragments(universe(ring[None], BOX), np.array(["C", "C"])).require_molecules()
+    Fragments(
+        universe(metal.positions[None], [*(box[:3] + 100.0), 90.0, 90.0, 90.0]), np.array(["Al"] * len(metal))
+    ).require_molecules()
 
 
 def test_argon_atoms_stay_alone(universe):

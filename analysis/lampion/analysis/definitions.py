@@ -25,7 +25,8 @@ DEFINITIONS = {
     ),
     "fragments": (
         "Frames whose count of molecules by formula differs from the expected one. Molecules are the connected "
-        "components of the graph of bonds r_ij < 1.2 times the sum of covalent radii."
+        "components of the graph of bonds r_ij < 1.2 times the sum of covalent radii; there are none to judge where "
+        "bonds run through the whole box, as in a metal."
     ),
     "temperature_K": "Mean over the run with the 95 % Student interval of ten block means.",
     "pressure_bar": "Mean over the run with the 95 % Student interval of ten block means.",

@@ -3,19 +3,22 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import MDAnalysis
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 from MDAnalysis.analysis.base import AnalysisBase
-from MDAnalysis.lib.distances import self_capped_distance
+from MDAnalysis.coordinates.timestep import Timestep
+from MDAnalysis.lib.distances import minimize_vectors, self_capped_distance
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 BOND_FACTOR = 1.2
 CLOSE_FACTOR = 0.7
 _SEARCH = 5.0  # Å: far enough to find the shortest distance of any condensed system
+_SAME = 0.1  # Å: images of an atom are an edge of the box apart
 
 Composition = dict[str, int]
 
@@ -35,6 +38,40 @@ def radius_sums(names: NDArray[np.str_]) -> NDArray[np.float64]:
     return np.asarray(radii[:, None] + radii[None, :])
 
 
+def unwrapped(
+    positions: NDArray[np.floating[Any]], bonds: NDArray[np.intp], box: NDArray[np.floating[Any]]
+) -> tuple[NDArray[np.float64], bool]:
+    """Positions in which no bond is cut by the boundary, and whether bonds run through the whole box, as in a metal.
+
+    Args:
+        positions: (n, 3) Å. bonds: (n_bonds, 2) indices of atoms.
+        box: lengths (Å) and angles (degrees) as MDAnalysis has them.
+    """
+    n, placed = len(positions), np.array(positions, dtype=np.float64)
+    graph = coo_array((np.ones(len(bonds)), (bonds[:, 0], bonds[:, 1])), shape=(n, n)).tocsr()
+    _, member = connected_components(graph, directed=False)
+    _, roots, sizes = np.unique(member, return_index=True, return_counts=True)
+    for root in roots[sizes > 1]:
+        order, before = breadth_first_order(graph, root, directed=False)
+        atoms, parents = order[1:], before[order[1:]]
+        for atom, parent, step in zip(atoms, parents, _nearest(positions, parents, atoms, box), strict=True):
+            placed[atom] = placed[parent] + step
+    first, second = bonds.T
+    excess = placed[second] - placed[first] - _nearest(positions, first, second, box)
+    return placed, bool((np.abs(excess) > _SAME).any())
+
+
+def _nearest(
+    positions: NDArray[np.floating[Any]],
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+    box: NDArray[np.floating[Any]],
+) -> NDArray[np.floating[Any]]:
+    """Vectors from atoms to the nearest images of others, (n, 3)."""
+    vectors = positions[second] - positions[first]
+    return np.asarray(minimize_vectors(vectors, box)) if len(vectors) else vectors
+
+
 class Fragments(AnalysisBase):
     """Molecules by connectivity.
 
@@ -52,11 +89,25 @@ class Fragments(AnalysisBase):
     def _prepare(self) -> None:
         self.results.compositions = []
 
-    def _single_frame(self) -> None:
+    def require_molecules(self) -> None:
+        """Refuse systems without molecules.
+
+        Raises:
+            ValueError: bonds of the first frame run through the whole box.
+        """
+        frame = self._trajectory[0]
+        if frame.dimensions is not None and unwrapped(frame.positions, self._bonds(frame), frame.dimensions)[1]:
+            raise ValueError("atoms are bonded through the whole box, as in a metal: no molecules that could break")
+
+    def _bonds(self, frame: Timestep) -> NDArray[np.intp]:
+        """Pairs of bonded atoms, (n_bonds, 2)."""
         found, distance = self_capped_distance(
-            self._atoms.positions, max_cutoff=float(self._bond.max()), box=self._ts.dimensions
+            frame.positions, max_cutoff=float(self._bond.max()), box=frame.dimensions
         )
-        bonded = found[distance < self._bond[tuple(self._index[found].T)]]
+        return np.asarray(found[distance < self._bond[tuple(self._index[found].T)]])
+
+    def _single_frame(self) -> None:
+        bonded = self._bonds(self._ts)
         n = len(self._atoms)
         graph = coo_array((np.ones(len(bonded)), (bonded[:, 0], bonded[:, 1])), shape=(n, n))
         n_fragments, member = connected_components(graph, directed=False)

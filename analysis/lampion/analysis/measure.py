@@ -138,7 +138,9 @@ def _close_pairs(run: Run, trajectory: Trajectory, limits: Mapping[str, float]) 
 
 
 def _fragments(run: Run, trajectory: Trajectory, expected: Composition | None) -> dict[str, Any]:
-    compositions = Fragments(trajectory.universe, trajectory.labels).run().results.compositions
+    fragments = Fragments(trajectory.universe, trajectory.labels)
+    fragments.require_molecules()
+    compositions = fragments.run().results.compositions
     found = breakage(compositions, expected)
     times = run.frame_times(trajectory)
     return {

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-from lampion.analysis.fragments import BOND_FACTOR, radius_sums
+from lampion.analysis.fragments import BOND_FACTOR, radius_sums, unwrapped
 from lampion.analysis.stability import PRESETS
 from lampion.deploy.modelfile import Manifest
 from lampion.pipeline.stability_folder import Folder
@@ -50,18 +49,8 @@ def whole(atoms: Atoms) -> tuple[Array, bool]:
     Bonded are atoms closer than 1.2 times the sum of their covalent radii.
     """
     limits = BOND_FACTOR * radius_sums(np.array(atoms.get_chemical_symbols()))
-    bonded = atoms.get_all_distances(mic=True) < limits
-    np.fill_diagonal(bonded, val=False)
-    positions, box = atoms.positions.copy(), atoms.cell.lengths()
-    count, member = connected_components(bonded, directed=False)
-    for molecule in range(count):
-        order, before = breadth_first_order(bonded, int(np.argmax(member == molecule)), directed=False)
-        for atom in order[1:]:
-            step = positions[atom] - positions[before[atom]]
-            positions[atom] -= box * np.round(step / box)
-    first, second = np.nonzero(bonded)
-    apart = np.linalg.norm(positions[first] - positions[second], axis=1)
-    return positions, bool((apart > limits[first, second]).any())
+    bonds = np.argwhere(np.triu(atoms.get_all_distances(mic=True) < limits, 1))
+    return unwrapped(atoms.positions, bonds, atoms.cell.cellpar())
 
 
 def write_box(atoms: Atoms, path: Path) -> bool:
