@@ -13,7 +13,10 @@ GRID_ONLY = "studies of many models, such as ethanol"
 
 def study(
     name: Annotated[
-        str, typer.Argument(help="Shipped study (argon, ethanol: see docs/study.md), or the path of a study file")
+        str,
+        typer.Argument(
+            help="Shipped study (aluminium, argon, ethanol: see docs/study.md), or the path of a study file"
+        ),
     ],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; default: runs/NAME")] = None,
     sets: Annotated[
