@@ -16,7 +16,7 @@ from benchmarks.report import HISTORY, PAGE, PICTURES, QUESTIONS, write
 from benchmarks.workshop import Workshop
 
 #: questions that train for hours: answered when they are asked for by name
-HOURS = ("convergence", "deepmd")
+HOURS = ("convergence", "deepmd", "deepmd-aluminium")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lampion-benchmarks"
 
 
@@ -52,7 +52,8 @@ def main() -> None:
 def _questions(options: argparse.Namespace, shop: Workshop) -> list[str]:
     """Those asked for, less those that lack something, which are named."""
     wanted = options.only or [name for name in QUESTIONS if name not in HOURS]
-    lacking = {name: QUESTIONS[name].missing(shop) for name in wanted if hasattr(QUESTIONS[name], "missing")}
+    checks = {name: getattr(QUESTIONS[name], "missing", None) for name in wanted}
+    lacking = {name: check(shop) for name, check in checks.items() if check}
     for name, need in lacking.items():
         if need:
             print(f"{name}: left out, {need}")

@@ -1,4 +1,4 @@
-"""Beside DeePMD-kit (tensorflow, `se_e2_a`, compressed), trained on the same argon: speed and error of both.
+"""Beside DeePMD-kit (tensorflow, `se_e2_a`, compressed), trained on the same frames: speed and error of both.
 
 DeePMD-kit comes from the package index into an environment of its own in the cache: its torch backend does not load
 beside Lampion's torch. Both potentials are trained on the same frames by their own programs, and judged by the same
@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,28 +19,98 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks import argon_data, models
 from benchmarks.drawing import bars
 from benchmarks.lmp import crystal, learned_pair, run_lmp
+from benchmarks.materials import Material
 from benchmarks.workshop import Record, Workshop, in_turns, middle, output_of
 from lampion.training.data import read_frames
 from lampion.training.frames import Frames
 
-TITLE = "Beside DeePMD-kit"
 VERSION = "3.2.0"
-RCUTS = (6.0, 9.0)  # Å; the labels reach 10 Å, which two layers of Lampion's network at 6 Å do, too
-STEPS = 20000
+STEPS = 10000
 
 
-def prepare(shop: Workshop) -> None:
-    """Install it, train it, compress it, and find its errors."""
-    for rcut in _rcuts(shop):
-        _errors(shop, rcut)
-    _lampion(shop)
+@dataclass(frozen=True)
+class Deepmd:
+    """The question for one material."""
 
+    material: Material
 
-def _rcuts(shop: Workshop) -> tuple[float, ...]:
-    return RCUTS[:1] if shop.quick else RCUTS
+    @property
+    def TITLE(self) -> str:  # noqa: N802 - as the other questions have it
+        return f"{self.material.name.capitalize()}: beside DeePMD-kit"
+
+    def prepare(self, shop: Workshop) -> None:
+        """Install it, train it, compress it, and find its errors."""
+        for rcut in self._rcuts(shop):
+            self._errors(shop, rcut)
+        self.material.learned(shop)
+
+    def _rcuts(self, shop: Workshop) -> tuple[float, ...]:
+        return self.material.rcuts[:1] if shop.quick else self.material.rcuts
+
+    def trained(self, shop: Workshop, rcut: float) -> Path:
+        """Folder with `compressed.pb`."""
+        given = settings(self.material, rcut, 200 if shop.quick else STEPS)
+
+        def make(path: Path) -> None:
+            for part in ("train", "test"):
+                write_system(read_frames(self.material.labelled(shop, part)), path / part)
+            (path / "input.json").write_text(json.dumps(given))
+            _dp(shop, path, "train", "input.json")
+            _dp(shop, path, "freeze", "-o", "frozen.pb")
+            _dp(shop, path, "compress", "-i", "frozen.pb", "-o", "compressed.pb")
+
+        return shop.kept("deepmd", f"{given}{VERSION}", make)
+
+    def _errors(self, shop: Workshop, rcut: float) -> dict[str, float]:
+        """Root mean square, forces in meV/Å and energies in meV/atom, on the frames Lampion's network is judged by."""
+        folder = self.trained(shop, rcut)
+        path = shop.kept("errors.txt", f"{folder}", lambda path: path.write_text(_test(shop, folder)))
+        text = path.read_text()
+        forces = re.search(r"Force\s+RMSE\s*:\s*(\S+)", text)
+        energy = re.search(r"Energy RMSE/Natoms\s*:\s*(\S+)", text)
+        assert forces
+        assert energy
+        return {"forces_rmse": 1e3 * float(forces[1]), "energy_rmse": 1e3 * float(energy[1])}
+
+    def measure(self, shop: Workshop) -> Record:
+        """Atom-steps/s of both on one core, in turns."""
+        atoms = 256 if shop.quick else 4000
+        forms, errors = self.material.learned(shop)
+        element, of = self.material.element, self.material.crystal
+        name = "Lampion, model.pt2"
+        text = crystal(atoms, learned_pair(forms["model.pt2"], element), of=of)
+        jobs, found_errors = {name: partial(run_lmp, text, shop.seconds)}, {name: errors}
+        lmp = [str(installed(shop) / "lmp")]
+        for rcut in self._rcuts(shop):
+            model = (self.trained(shop, rcut) / "compressed.pb").resolve()
+            text = crystal(atoms, f'pair_style deepmd "{model}"\npair_coeff * * {element}', of=of)
+            name = f"DeePMD-kit {VERSION}, {rcut:g} Å, compressed"
+            jobs[name] = partial(run_lmp, text, shop.seconds, program=lmp, env=environment())
+            found_errors[name] = self._errors(shop, rcut)
+        found = in_turns(jobs, shop.rounds)
+        rows = [
+            {"name": name, "errors": found_errors[name], **middle([run.speed for run in runs])}
+            for name, runs in found.items()
+        ]
+        return {"atoms": atoms, "rows": rows}
+
+    def table(self, record: Record) -> list[str]:
+        """One row a potential: error and speed."""
+        lines = ["| potential | forces, meV/Å | energy, meV/atom | 1,000 atom-steps/s | Lampion is faster by |",
+                 "|---|---:|---:|---:|---:|"]  # fmt: skip
+        first = record["rows"][0]["speed"]
+        for row in record["rows"]:
+            lines.append(
+                f"| {row['name']} | {row['errors']['forces_rmse']:.2f} | {row['errors']['energy_rmse']:.3f} "
+                f"| {row['speed'] / 1e3:.4g} | {first / row['speed']:.3g} |"
+            )
+        return lines
+
+    def figure(self, record: Record) -> Figure:
+        """Speeds as bars."""
+        return bars({row["name"]: row["speed"] for row in record["rows"]}, "atom-steps/s")
 
 
 def installed(shop: Workshop) -> Path:
@@ -83,12 +154,12 @@ def write_system(frames: Frames, folder: Path) -> None:
     (folder / "type_map.raw").write_text("\n".join(frames.type_names) + "\n")
 
 
-def settings(rcut: float, n_steps: int) -> Mapping[str, Any]:
+def settings(material: Material, rcut: float, n_steps: int) -> Mapping[str, Any]:
     """Its input: `se_e2_a` with the sizes of its own examples, learning rate and loss as there."""
     return {
         "model": {
-            "type_map": ["Ar"],
-            "descriptor": {"type": "se_e2_a", "rcut": rcut, "rcut_smth": 0.5, "sel": [_most(rcut)],
+            "type_map": [material.element],
+            "descriptor": {"type": "se_e2_a", "rcut": rcut, "rcut_smth": 0.5, "sel": [_most(material, rcut)],
                            "neuron": [25, 50, 100], "axis_neuron": 16, "resnet_dt": False, "seed": 1},
             "fitting_net": {"neuron": [240, 240, 240], "resnet_dt": True, "seed": 1},
         },
@@ -100,81 +171,10 @@ def settings(rcut: float, n_steps: int) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-def _most(rcut: float) -> int:
-    """Room for neighbours: those of a dense liquid and half as many again."""
-    return int(1.5 * 4 / 3 * np.pi * rcut**3 * 0.025)
-
-
-def trained(shop: Workshop, rcut: float) -> Path:
-    """Folder with `compressed.pb`."""
-    given = settings(rcut, 200 if shop.quick else STEPS)
-
-    def make(path: Path) -> None:
-        for part in ("train", "test"):
-            write_system(read_frames(argon_data.labelled(shop, part)), path / part)
-        (path / "input.json").write_text(json.dumps(given))
-        _dp(shop, path, "train", "input.json")
-        _dp(shop, path, "freeze", "-o", "frozen.pb")
-        _dp(shop, path, "compress", "-i", "frozen.pb", "-o", "compressed.pb")
-
-    return shop.kept("deepmd", f"{given}{VERSION}", make)
-
-
-def _errors(shop: Workshop, rcut: float) -> dict[str, float]:
-    """Root mean square, forces in meV/Å and energies in meV/atom, on the frames Lampion's network is judged by."""
-    folder = trained(shop, rcut)
-    path = shop.kept("errors.txt", f"{folder}", lambda path: path.write_text(_test(shop, folder)))
-    text = path.read_text()
-    forces = re.search(r"Force\s+RMSE\s*:\s*(\S+)", text)
-    energy = re.search(r"Energy RMSE/Natoms\s*:\s*(\S+)", text)
-    assert forces
-    assert energy
-    return {"forces_rmse": 1e3 * float(forces[1]), "energy_rmse": 1e3 * float(energy[1])}
+def _most(material: Material, rcut: float) -> int:
+    """Room for neighbours: those of its densest frames and half as many again."""
+    return int(1.5 * 4 / 3 * np.pi * rcut**3 * material.density)
 
 
 def _test(shop: Workshop, folder: Path) -> str:
     return _dp(shop, folder, "test", "-m", "compressed.pb", "-s", "test", "-n", "0")
-
-
-def _lampion(shop: Workshop) -> tuple[Path, dict[str, float]]:
-    checkpoint = argon_data.trained(shop)
-    script = models.exported(shop, checkpoint, "pt")
-    return models.exported(shop, checkpoint, "pt2"), models.errors(shop, script, argon_data.labelled(shop, "test"))
-
-
-def measure(shop: Workshop) -> Record:
-    """Atom-steps/s of both on one core, in turns."""
-    atoms = 256 if shop.quick else 4000
-    model, errors = _lampion(shop)
-    jobs = {"Lampion, model.pt2": partial(run_lmp, crystal(atoms, learned_pair(model)), shop.seconds)}
-    found_errors = {"Lampion, model.pt2": errors}
-    lmp = [str(installed(shop) / "lmp")]
-    for rcut in _rcuts(shop):
-        pair = f'pair_style deepmd "{(trained(shop, rcut) / "compressed.pb").resolve()}"\npair_coeff * * Ar'
-        name = f"DeePMD-kit {VERSION}, {rcut:g} Å, compressed"
-        jobs[name] = partial(run_lmp, crystal(atoms, pair), shop.seconds, program=lmp, env=environment())
-        found_errors[name] = _errors(shop, rcut)
-    found = in_turns(jobs, shop.rounds)
-    rows = [
-        {"name": name, "errors": found_errors[name], **middle([run.speed for run in runs])}
-        for name, runs in found.items()
-    ]
-    return {"atoms": atoms, "rows": rows}
-
-
-def table(record: Record) -> list[str]:
-    """One row a potential: error and speed."""
-    lines = ["| potential | forces, meV/Å | energy, meV/atom | 1,000 atom-steps/s | Lampion is faster by |",
-             "|---|---:|---:|---:|---:|"]  # fmt: skip
-    first = record["rows"][0]["speed"]
-    for row in record["rows"]:
-        lines.append(
-            f"| {row['name']} | {row['errors']['forces_rmse']:.2f} | {row['errors']['energy_rmse']:.3f} "
-            f"| {row['speed'] / 1e3:.4g} | {first / row['speed']:.3g} |"
-        )
-    return lines
-
-
-def figure(record: Record) -> Figure:
-    """Speeds as bars."""
-    return bars({row["name"]: row["speed"] for row in record["rows"]}, "atom-steps/s")

@@ -4,23 +4,23 @@ import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.workshop import output_of
 from lampion.pipeline.environment import lammps_binary, lammps_environment, mpiexec
 
-#: Tethered to its sites, it stays a crystal and keeps its neighbours under random weights, whose forces mean nothing.
+#: Tethered to its sites, it stays a crystal and keeps its neighbours even under random weights.
 CRYSTAL = """
 units metal
-lattice fcc 5.4
+lattice fcc {lattice}
 region box block 0 {x} 0 {y} 0 {z}
 create_box {n_types} box
 create_atoms 1 box {basis}
 displace_atoms all random 0.1 0.1 0.1 5 units box
-mass * 39.948
+mass * {mass}
 {pair}
-velocity all create 40 7 loop geom
+velocity all create {kelvin} 7 loop geom
 fix 1 all nve
 fix tether all spring/self 1.0
 thermo 1000000
@@ -36,6 +36,18 @@ shell "grep VmHWM /proc/$PPID/status"
 #: Unit cells of four atoms along each axis.
 CELLS = {108: (3, 3, 3), 256: (4, 4, 4), 500: (5, 5, 5), 1000: (5, 5, 10), 2000: (5, 10, 10), 4000: (10, 10, 10),
          8000: (10, 10, 20), 16000: (10, 20, 20), 32000: (20, 20, 20)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """A face-centred cubic crystal: constant of its lattice in Å, mass of an atom in g/mol, temperature in K."""
+
+    lattice: float
+    mass: float
+    kelvin: float
+
+
+ARGON_CRYSTAL = Crystal(lattice=5.4, mass=39.948, kelvin=40.0)
 
 
 @dataclass(frozen=True)
@@ -78,11 +90,11 @@ def learned_pair(model: Path, *names: str) -> str:
     return f'pair_style lampion\npair_coeff * * "{model.resolve()}" {" ".join(names or ["Ar"])}'
 
 
-def crystal(atoms: int, pair: str, n_types: int = 1) -> str:
-    """Input of an argon-like crystal, its four sublattices shared among the types."""
+def crystal(atoms: int, pair: str, n_types: int = 1, of: Crystal = ARGON_CRYSTAL) -> str:
+    """Input of a crystal, its four sublattices shared among the types."""
     x, y, z = CELLS[atoms]
     basis = " ".join(f"basis {k + 1} {k % n_types + 1}" for k in range(4))
-    return CRYSTAL.format(x=x, y=y, z=z, n_types=n_types, basis=basis, pair=pair)
+    return CRYSTAL.format(x=x, y=y, z=z, n_types=n_types, basis=basis, pair=pair, **asdict(of))
 
 
 def run_lmp(

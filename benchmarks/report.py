@@ -4,19 +4,23 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 
-from benchmarks import argon, convergence, deepmd, molecules, network, ranks, shares, size, training
-from benchmarks.workshop import Record
+from benchmarks import convergence, molecules, network, ranks, shares, size, training
+from benchmarks.deepmd import Deepmd
+from benchmarks.materials import ALUMINIUM, ARGON
+from benchmarks.native import Native
+from benchmarks.workshop import Question, Record
 from lampion.analysis.figures import style
 
 ROOT = Path(__file__).parent.parent
 HISTORY = Path(__file__).parent / "history.jsonl"
 PAGE = ROOT / "docs" / "performance.md"
 PICTURES = ROOT / "docs" / "performance"
-QUESTIONS: dict[str, ModuleType] = {
-    "argon": argon,
-    "deepmd": deepmd,
+QUESTIONS: dict[str, Question] = {
+    "argon": Native(ARGON),
+    "aluminium": Native(ALUMINIUM),
+    "deepmd": Deepmd(ARGON),
+    "deepmd-aluminium": Deepmd(ALUMINIUM),
     "size": size,
     "network": network,
     "ranks": ranks,

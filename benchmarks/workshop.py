@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
+from matplotlib.figure import Figure
 
 import lampion.deploy
 import lampion.training
@@ -62,6 +63,29 @@ class Workshop:
             complete.touch()
             print(f"made {name} in {time.monotonic() - start:.0f} s: {path}", flush=True)
         return path
+
+
+class Question(Protocol):
+    """A module or an object that answers one question.
+
+    It may also have `missing(shop)`, what the user or the system lacks for it, and `TIMED`, how it was timed.
+    """
+
+    @property
+    def TITLE(self) -> str:  # noqa: N802 - a constant of most
+        """Heading of its picture."""
+
+    def prepare(self, shop: Workshop) -> None:
+        """Make what is kept: trainings, compilations."""
+
+    def measure(self, shop: Workshop) -> Record:
+        """The answer."""
+
+    def table(self, record: Record) -> list[str]:
+        """Lines of the page."""
+
+    def figure(self, record: Record) -> Figure:
+        """The picture beside it."""
 
 
 def code_of_export() -> str:

@@ -96,5 +96,5 @@ def test_the_suite_runs(tmp_path):
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=3600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads(history.read_text())
-    assert set(record["questions"]) == {"argon", "size", "network", "ranks", "shares"}
+    assert set(record["questions"]) == {"argon", "aluminium", "size", "network", "ranks", "shares"}
     assert record["quick"]

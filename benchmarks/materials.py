@@ -1,0 +1,107 @@
+"""The materials that are compared: their own potential in LAMMPS, labels made with it, a network trained on these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import models
+from benchmarks.lmp import ARGON_CRYSTAL, Crystal
+from benchmarks.machine import lampion
+from benchmarks.workshop import Workshop
+from lampion.pipeline.shipped import shipped_path
+
+#: The default network with half the channels, and the cutoff of the other questions. What `data` leaves is not used.
+TRAINING = """
+model: {cutoff: 6.0, channels: 8}
+data: {train: 0.85, valid: 0.1}
+loss: {energy: 3.0, stress: 2.0, forces: 1.0}
+optimizer: {learning_rate: 0.01, schedule: cosine}
+epochs: 16
+batch_size: 1
+seed: 1
+threads: 1
+"""
+
+
+@dataclass(frozen=True)
+class Material:
+    """One element and what is known of it.
+
+    Attributes:
+        name: of its inputs in lammps_inputs/.
+        element: symbol.
+        crystal: what is run.
+        native: LAMMPS's own pair style. pair: its lines.
+        training: content of the configuration by which the network learns it.
+        cutoff: of the network, and of mace-torch beside it, Å.
+        parts: variables of reference.in for `train`, and for `test`, another trajectory.
+        quick: further variables for a trial of the suite.
+        density: atoms per Å³ of the densest frames, about.
+        rcuts: cutoffs of DeePMD-kit, Å.
+    """
+
+    name: str
+    element: str
+    crystal: Crystal
+    native: str
+    pair: str
+    training: str
+    cutoff: float
+    parts: Mapping[str, Mapping[str, int]]
+    quick: Mapping[str, int]
+    density: float
+    rcuts: tuple[float, ...]
+
+    def labelled(self, shop: Workshop, part: str) -> Path:
+        """Frames with labels by LAMMPS, `train` or `test`."""
+        script = shipped_path(f"lammps_inputs/{self.name}/reference.in")
+        variables = {**self.parts[part], **(self.quick if shop.quick else {})}
+        given = [word for name, value in variables.items() for word in ("--var", f"{name}={value}")]
+        content = script.read_text() + str(variables)
+        folder = shop.kept(part, content, lambda path: lampion("generate", script, "-o", path, *given, cwd=path.parent))
+        return folder / "frames.h5"
+
+    def trained(self, shop: Workshop) -> Path:
+        """Checkpoint of its network."""
+        frames = self.labelled(shop, "train")
+        epochs = ["--set", "epochs=1"] if shop.quick else []
+
+        def make(path: Path) -> None:
+            (path.parent / "config.yaml").write_text(self.training)
+            lampion("train", "config.yaml", frames, "-o", path, *epochs, cwd=path.parent)
+
+        return shop.kept(self.name, f"{self.training}{frames}", make) / "best.ckpt"
+
+    def learned(self, shop: Workshop) -> tuple[dict[str, Path], dict[str, float]]:
+        """Its network in both forms, and the errors on frames of another trajectory."""
+        checkpoint = self.trained(shop)
+        forms = {f"model.{suffix}": models.exported(shop, checkpoint, suffix) for suffix in ("pt", "pt2")}
+        return forms, models.errors(shop, forms["model.pt"], self.labelled(shop, "test"))
+
+
+ARGON = Material(
+    name="argon",
+    element="Ar",
+    crystal=ARGON_CRYSTAL,
+    native="lj/cut",
+    pair=models.LJ_CUT,
+    training=TRAINING,
+    cutoff=6.0,
+    parts={"train": {"seed": 42, "frames": 200}, "test": {"seed": 7, "frames": 40}},
+    quick={"frames": 8, "equilibrate": 1000},
+    density=0.025,
+    rcuts=(6.0, 9.0),  # the labels reach 10 Å, which two layers of Lampion's network at 6 Å do, too
+)
+ALUMINIUM = Material(
+    name="aluminium",
+    element="Al",
+    crystal=Crystal(lattice=3.99, mass=26.982, kelvin=300.0),
+    native="eam",
+    pair="pair_style eam\npair_coeff * * Al_jnp.eam",
+    training=shipped_path("configs/aluminium.yaml").read_text(),
+    cutoff=6.0,
+    parts={"train": {"seed": 42, "frames": 100}, "test": {"seed": 7, "frames": 25}},
+    quick={"frames": 8, "every": 50},
+    density=0.06,
+    rcuts=(6.0,),  # that of the labels
+)
