@@ -33,6 +33,7 @@ class Material:
         crystal: what is run.
         native: LAMMPS's own pair style. pair: its lines.
         training: content of the configuration by which the network learns it.
+        networks: by name, what is changed in it for networks beside DeePMD-kit, the unchanged one first.
         cutoff: of the network, and of mace-torch beside it, Å.
         parts: variables of reference.in for `train`, and for `test`, another trajectory.
         quick: further variables for a trial of the suite.
@@ -46,6 +47,7 @@ class Material:
     native: str
     pair: str
     training: str
+    networks: Mapping[str, tuple[str, ...]]
     cutoff: float
     parts: Mapping[str, Mapping[str, int]]
     quick: Mapping[str, int]
@@ -61,20 +63,20 @@ class Material:
         folder = shop.kept(part, content, lambda path: lampion("generate", script, "-o", path, *given, cwd=path.parent))
         return folder / "frames.h5"
 
-    def trained(self, shop: Workshop) -> Path:
-        """Checkpoint of its network."""
+    def trained(self, shop: Workshop, changes: tuple[str, ...] = ()) -> Path:
+        """Checkpoint of its network, or of a changed one."""
         frames = self.labelled(shop, "train")
-        epochs = ["--set", "epochs=1"] if shop.quick else []
+        given = [f"--set={change}" for change in (*changes, *(["epochs=1"] if shop.quick else []))]
 
         def make(path: Path) -> None:
             (path.parent / "config.yaml").write_text(self.training)
-            lampion("train", "config.yaml", frames, "-o", path, *epochs, cwd=path.parent)
+            lampion("train", "config.yaml", frames, "-o", path, *given, cwd=path.parent)
 
-        return shop.kept(self.name, f"{self.training}{frames}", make) / "best.ckpt"
+        return shop.kept(self.name, "".join([self.training, str(frames), *changes]), make) / "best.ckpt"
 
-    def learned(self, shop: Workshop) -> tuple[dict[str, Path], dict[str, float]]:
+    def learned(self, shop: Workshop, changes: tuple[str, ...] = ()) -> tuple[dict[str, Path], dict[str, float]]:
         """Its network in both forms, and the errors on frames of another trajectory."""
-        checkpoint = self.trained(shop)
+        checkpoint = self.trained(shop, changes)
         forms = {f"model.{suffix}": models.exported(shop, checkpoint, suffix) for suffix in ("pt", "pt2")}
         return forms, models.errors(shop, forms["model.pt"], self.labelled(shop, "test"))
 
@@ -86,11 +88,12 @@ ARGON = Material(
     native="lj/cut",
     pair=models.LJ_CUT,
     training=TRAINING,
+    networks={"8 channels, two layers": (), "8 channels, one layer": ("model.layers=1",)},
     cutoff=6.0,
     parts={"train": {"seed": 42, "frames": 200}, "test": {"seed": 7, "frames": 40}},
     quick={"frames": 8, "equilibrate": 1000},
     density=0.025,
-    rcuts=(6.0, 9.0),  # the labels reach 10 Å, which two layers of Lampion's network at 6 Å do, too
+    rcuts=(6.0,),
 )
 ALUMINIUM = Material(
     name="aluminium",
@@ -99,6 +102,7 @@ ALUMINIUM = Material(
     native="eam",
     pair="pair_style eam\npair_coeff * * Al_jnp.eam",
     training=shipped_path("configs/aluminium.yaml").read_text(),
+    networks={"16 channels, two layers": (), "8 channels, two layers": ("model.channels=8",)},
     cutoff=6.0,
     parts={"train": {"seed": 42, "frames": 100}, "test": {"seed": 7, "frames": 25}},
     quick={"frames": 8, "every": 50},
