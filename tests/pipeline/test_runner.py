@@ -108,7 +108,8 @@ def test_progress_is_seen_while_the_run_goes_on(script, tmp_path):
     folder = tmp_path / "run"
     text = CRYSTAL + "thermo 30000\nrun 30000\n"
     run_lammps(script(text), folder=folder, progress=lambda *steps: seen.append((*steps, bool(working_in(folder)))))
-    assert seen == [(0, 30000, True), (30000, 30000, False)]
+    assert [steps for *steps, _ in seen] == [[0, 30000], [30000, 30000]]
+    assert seen[0][2]  # the last step may be seen before lmp has ended, or after
 
 
 def test_progress_counts_up_to_the_last_step_of_each_run(script, tmp_path):
