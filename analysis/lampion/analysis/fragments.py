@@ -12,7 +12,7 @@ from MDAnalysis.analysis.base import AnalysisBase
 from MDAnalysis.coordinates.timestep import Timestep
 from MDAnalysis.lib.distances import minimize_vectors, self_capped_distance
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 BOND_FACTOR = 1.2
@@ -48,7 +48,7 @@ def unwrapped(
         box: lengths (Å) and angles (degrees) as MDAnalysis has them.
     """
     n, placed = len(positions), np.array(positions, dtype=np.float64)
-    graph = coo_array((np.ones(len(bonds)), (bonds[:, 0], bonds[:, 1])), shape=(n, n)).tocsr()
+    graph = _graph(bonds, n)
     _, member = connected_components(graph, directed=False)
     _, roots, sizes = np.unique(member, return_index=True, return_counts=True)
     for root in roots[sizes > 1]:
@@ -59,6 +59,11 @@ def unwrapped(
     first, second = bonds.T
     excess = placed[second] - placed[first] - _nearest(positions, first, second, box)
     return placed, bool((np.abs(excess) > _SAME).any())
+
+
+def _graph(bonds: NDArray[np.intp], n: int) -> csr_array:
+    """Bonds among n atoms as a sparse matrix."""
+    return coo_array((np.ones(len(bonds)), (bonds[:, 0], bonds[:, 1])), shape=(n, n)).tocsr()
 
 
 def _nearest(
@@ -107,9 +112,7 @@ class Fragments(AnalysisBase):
         return np.asarray(found[distance < self._bond[tuple(self._index[found].T)]])
 
     def _single_frame(self) -> None:
-        bonded = self._bonds(self._ts)
-        n = len(self._atoms)
-        graph = coo_array((np.ones(len(bonded)), (bonded[:, 0], bonded[:, 1])), shape=(n, n))
+        graph = _graph(self._bonds(self._ts), len(self._atoms))
         n_fragments, member = connected_components(graph, directed=False)
         content = np.zeros((n_fragments, len(self._names)), dtype=int)
         np.add.at(content, (member, self._index), 1)
