@@ -1,6 +1,6 @@
 """The materials that are compared: their own potential in LAMMPS, labels made with it, a network trained on these."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +33,12 @@ class Material:
         crystal: what is run.
         native: LAMMPS's own pair style. pair: its lines.
         training: content of the configuration by which the network learns it.
+        scripts: by name, models other than networks, which are made without training.
         networks: by name, what is changed in it for networks beside DeePMD-kit, the unchanged one first.
-        cutoff: of the network, and of mace-torch beside it, Å.
+        cutoff: of the network, and of mace-torch and DeePMD-kit beside it, Å.
         parts: variables of reference.in for `train`, and for `test`, another trajectory.
         quick: further variables for a trial of the suite.
         density: atoms per Å³ of the densest frames, about.
-        rcuts: cutoffs of DeePMD-kit, Å.
     """
 
     name: str
@@ -47,12 +47,12 @@ class Material:
     native: str
     pair: str
     training: str
+    scripts: Mapping[str, Callable[[Workshop], Path]]
     networks: Mapping[str, tuple[str, ...]]
     cutoff: float
     parts: Mapping[str, Mapping[str, int]]
     quick: Mapping[str, int]
     density: float
-    rcuts: tuple[float, ...]
 
     def labelled(self, shop: Workshop, part: str) -> Path:
         """Frames with labels by LAMMPS, `train` or `test`."""
@@ -88,12 +88,12 @@ ARGON = Material(
     native="lj/cut",
     pair=models.LJ_CUT,
     training=TRAINING,
+    scripts={"lj as a model": models.lennard_jones},
     networks={"8 channels, two layers": (), "8 channels, one layer": ("model.layers=1",)},
     cutoff=6.0,
     parts={"train": {"seed": 42, "frames": 200}, "test": {"seed": 7, "frames": 40}},
     quick={"frames": 8, "equilibrate": 1000},
     density=0.025,
-    rcuts=(6.0,),
 )
 ALUMINIUM = Material(
     name="aluminium",
@@ -102,10 +102,10 @@ ALUMINIUM = Material(
     native="eam",
     pair="pair_style eam\npair_coeff * * Al_jnp.eam",
     training=shipped_path("configs/aluminium.yaml").read_text(),
+    scripts={},
     networks={"16 channels, two layers": (), "8 channels, two layers": ("model.channels=8",)},
     cutoff=6.0,
     parts={"train": {"seed": 42, "frames": 100}, "test": {"seed": 7, "frames": 25}},
     quick={"frames": 8, "every": 50},
     density=0.06,
-    rcuts=(6.0,),  # that of the labels
 )

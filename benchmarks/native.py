@@ -61,11 +61,9 @@ class Native:
 
     def _pairs(self, shop: Workshop) -> dict[str, str]:
         material = self.material
-        pairs = {material.native: material.pair}
-        if material.native == "lj/cut":
-            pairs["lj as a model"] = self._learned_pair(models.lennard_jones(shop))
-        forms = material.learned(shop)[0]
-        return pairs | {f"learned, {name}": self._learned_pair(path) for name, path in forms.items()}
+        files = {name: make(shop) for name, make in material.scripts.items()}
+        files |= {f"learned, {name}": path for name, path in material.learned(shop)[0].items()}
+        return {material.native: material.pair} | {name: self._learned_pair(path) for name, path in files.items()}
 
     def _learned_pair(self, model: Path) -> str:
         return learned_pair(model, self.material.element)
