@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from benchmarks.machine import lampion
 from benchmarks.workshop import Workshop, code_of_export
-from lampion.deploy.compile import compile_model
 from lampion.deploy.export import export_checkpoint, export_mace
+from lampion.deploy.machine_code import compile_model
 from lampion.deploy.modelfile import Manifest, save_model
 from lampion.deploy.package import save_compiled
 from lampion.pipeline.shipped import shipped_path

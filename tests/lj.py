@@ -141,7 +141,7 @@ def write_model(
 
 def write_compiled(module: torch.nn.Module, manifest: Manifest, path: Path) -> bool:
     """Compile `module` into a model file; False if it cannot be, as one whose energies are not finite everywhere."""
-    from lampion.deploy.compile import compile_model
+    from lampion.deploy.machine_code import compile_model
     from lampion.deploy.package import save_compiled
     from lampion.deploy.verify import ExportError
     from lampion.training.build import torch_dtype

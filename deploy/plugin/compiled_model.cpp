@@ -4,7 +4,9 @@
 
 #include "compiled_layers.h"
 #include "contract.h"
+#include "fused_code.h"
 #include "machine_code.h"
+#include "padded_code.h"
 #include "processor.h"
 #include "sentences.h"
 #include "torch_version.h"
@@ -13,27 +15,33 @@
 #include <algorithm>
 #include <optional>
 #include <stdexcept>
+#include <type_traits>
 
 namespace {
 
 using lampion::Alone;
 using lampion::Exchange;
+using lampion::FusedCode;
 using lampion::GraphView;
 using lampion::in_one_sentence;
+using lampion::LayerCode;
 using lampion::MachineCode;
+using lampion::PaddedCode;
 using lampion::Result;
 using lampion::Setting;
 
-constexpr int INTERFACE = 1;    // of deploy/lampion/deploy/layer_functions.py
+constexpr int PADDED = 1;    // deploy/lampion/deploy/layer_functions.py: INTERFACE
+constexpr int FUSED = 2;     // deploy/lampion/deploy/fused/constants.py: INTERFACE
 const std::string AGAIN = "; export it anew on this machine: lampion export CHECKPOINT --format pt2";
 
 // Compiled code does not check what it is run on, or with.
 void require_made_for_this(const Setting &setting)
 {
   const auto &made = *setting.compiled;
-  if (made.interface != INTERFACE)
+  if (made.interface != PADDED && made.interface != FUSED)
     throw std::runtime_error("its machine code has interface " + std::to_string(made.interface) +
-                             ", and this Lampion calls " + std::to_string(INTERFACE) + AGAIN);
+                             ", and this Lampion calls " + std::to_string(PADDED) + " and " + std::to_string(FUSED) +
+                             AGAIN);
   if (lampion::minor_of(made.torch) != lampion::minor_of(LAMPION_TORCH_VERSION))
     throw std::runtime_error("its machine code was made by torch " + made.torch +
                              ", and this Lampion runs torch " LAMPION_TORCH_VERSION + AGAIN);
@@ -53,7 +61,10 @@ template <typename Real> class CompiledModel : public lampion::Model {
   CompiledModel(const std::string &path, const Setting &setting) :
       cutoff_(setting.cutoff), code_(path, at::get_num_threads()), conservative_(setting.conservative)
   {
-    if (!code_.has("whole")) layers_.emplace(code_, setting.n_layers, setting.cutoff);
+    if (code_.has("whole")) return;
+    if (setting.compiled->interface == PADDED)
+      layers_.emplace(std::make_unique<PaddedCode<Real>>(code_, setting.n_layers, setting.cutoff), setting.n_layers);
+    else layers_.emplace(fused(path), setting.n_layers);
   }
 
   bool layered() const override { return layers_.has_value(); }
@@ -80,6 +91,12 @@ template <typename Real> class CompiledModel : public lampion::Model {
   }
 
  private:
+  static std::unique_ptr<LayerCode<Real>> fused(const std::string &path)
+  {
+    if constexpr (std::is_same_v<Real, float>) return std::make_unique<FusedCode>(path);
+    else throw std::runtime_error("its fused code is of float32, and its lampion.json says float64" + AGAIN);
+  }
+
   Result differentiate(const GraphView &graph, const std::vector<double> &weights)
   {
     if (!layers_) return run_whole(graph, weights);

@@ -54,12 +54,12 @@ SYSTEMS = {
 }
 
 
-def assert_same(got: Finished, expected: Finished) -> None:
-    """Energies, pressures, forces, energies and stresses per atom, each to 1e-12 of the largest of its kind."""
+def assert_same(got: Finished, expected: Finished, tolerance: float = 1e-12) -> None:
+    """Energies, pressures, forces, energies and stresses per atom, relative to the largest of their kind."""
     for columns, others in ((got.thermo(), expected.thermo()), (got.atoms(), expected.atoms())):
         for key, values in others.items():
             kind = [np.abs(other).max() for name, other in others.items() if name[0] == key[0]]
-            np.testing.assert_allclose(columns[key], values, rtol=0, atol=1e-12 * max(*kind, 1.0), err_msg=key)
+            np.testing.assert_allclose(columns[key], values, rtol=0, atol=tolerance * max(*kind, 1.0), err_msg=key)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -72,6 +72,34 @@ def test_compiled_is_torchscript(
     SYSTEMS[system].write(tmp_path, 1.0)
     expected = lmp(script(PAIR.format("", folder / "model.pt")))
     assert_same(lmp(script(PAIR.format("", folder / "model.pt2")), ranks), expected)
+
+
+@pytest.fixture(scope="module")
+def fused(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fused code in float32, and the same weights as TorchScript in float64."""
+    folder = tmp_path_factory.mktemp("fused")
+    settings = {"preset": "medium", "channels": 8, "layers": 3}
+    single, double = (laws.potential(dtype, **settings) for dtype in ("float32", "float64"))
+    double.load_state_dict({key: value.double() for key, value in single.state_dict().items()})
+    lj.write_model(single, folder / "single.pt", ("A", "B"), laws.CUTOFF, 3)
+    assert lj.write_compiled(single, read_manifest(folder / "single.pt"), folder / "model.pt2")
+    lj.write_model(double, folder / "model.pt", ("A", "B"), laws.CUTOFF, 3)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("options", "ranks", "threads"),
+    [("", 1, "1"), ("", 2, "1"), ("", 4, "1"), ("exchange ghost", 2, "1"), ("", 1, "2")],
+)
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_fused_code_is_the_model_in_single_precision(
+    lmp: Lmp, tmp_path: Path, fused: Path, system: str, options: str, ranks: int, threads: str
+) -> None:
+    """A block of centers, several of them, and ranks and threads without any: all to 1e-6 of double precision."""
+    SYSTEMS[system].write(tmp_path, 1.0)
+    expected = lmp(script(PAIR.format("", fused / "model.pt")))
+    got = lmp(script(PAIR.format(options, fused / "model.pt2")), ranks, env={"OMP_NUM_THREADS": threads})
+    assert_same(got, expected, 1e-6)
 
 
 @pytest.mark.parametrize(("options", "ranks", "threads"), [("exchange ghost", 2, "1"), ("", 1, "2")])
@@ -115,7 +143,7 @@ REFUSALS = {
         ["sse2", "avx4096"],
         r"made for a processor with avx4096, which this one has not; export",
     ),
-    "interface": ("interface", 7, r"machine code has interface 7, and this Lampion calls 1; export it anew on this"),
+    "interface": ("interface", 7, r"machine code has interface 7, and this Lampion calls 1 and 2; export it anew"),
 }
 
 

@@ -18,6 +18,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from lampion.deploy.layer_functions import Function, functions_of
 from lampion.deploy.verify import ExportError
 
+#: Where torch's loader seeks the files of a function in an archive.
+FOLDER = "data/aotinductor"
 #: Threads evaluate parts of a graph, so a function itself runs in one.
 OPTIONS = {"aot_inductor.package": True, "cpp.threads": 1}
 #: Sizes of the graph traced with, all different, as sizes that are equal would be taken for one.
@@ -26,7 +28,7 @@ N_NODES, N_CENTERS, WIDTH = 11, 5, 7
 EXTENSIONS = re.compile(r"(s?sse|avx|fma|f16c|bmi|movbe|adx|aes|vaes|v?pclmul|gfni|sha|amx|popcnt|abm|sve|asimd)")
 
 
-def compile_model(model: nn.Module, dtype: torch.dtype) -> dict[str, list[str]]:
+def compile_functions(model: nn.Module, dtype: torch.dtype) -> dict[str, list[Path]]:
     """Machine code of all functions of a model, for this machine's processor: files by name of the function.
 
     Args:
@@ -73,16 +75,21 @@ def compiler() -> str:
     Raises:
         ExportError: there is none.
     """
-    from torch._inductor.cpp_builder import get_cpp_compiler
-
     try:
-        done = subprocess.run([get_cpp_compiler(), "--version"], capture_output=True, text=True, check=True)
+        done = subprocess.run([compiler_command(), "--version"], capture_output=True, text=True, check=True)
     except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
         raise ExportError(
             "a compiled model needs a C++ compiler, and there is none; install g++, or write TorchScript: "
             "--format torchscript"
         ) from error
     return done.stdout.splitlines()[0]
+
+
+def compiler_command() -> str:
+    """The C++ compiler that torch uses: g++, or the value of CXX."""
+    from torch._inductor.cpp_builder import get_cpp_compiler
+
+    return get_cpp_compiler()
 
 
 @contextmanager
@@ -97,7 +104,7 @@ def _refused(name: str) -> Iterator[None]:
         ) from error
 
 
-def _compile(name: str, function: Function, examples: Sequence[Tensor]) -> list[str]:
+def _compile(name: str, function: Function, examples: Sequence[Tensor]) -> list[Path]:
     # the rows of all tensors are open, but for edge_index, whose columns are
     open_sizes = tuple({0 if tensor.shape[0] != 2 else 1: Dim.DYNAMIC} for tensor in examples)
     # torch warns of its own ways
@@ -109,7 +116,8 @@ def _compile(name: str, function: Function, examples: Sequence[Tensor]) -> list[
         traced = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*examples)
         program = export(traced, tuple(examples), dynamic_shapes=open_sizes)
         files = torch._inductor.aot_compile(program.module(), tuple(examples), options=OPTIONS)
-    return [str(file) for file in cast(list[object], files) if Path(str(file)).suffix in (".so", ".json")]
+    paths = (Path(str(file)) for file in cast(list[object], files))
+    return [path for path in paths if path.suffix in (".so", ".json")]
 
 
 def example_arguments(functions: Mapping[str, Function], dtype: torch.dtype) -> Iterator[tuple[str, list[Tensor]]]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lampion.deploy.compile import compile_model
+from lampion.deploy.machine_code import compile_model
 from lampion.deploy.modelfile import COMPILED, Manifest, save_model
 from lampion.deploy.package import save_compiled
 from lampion.deploy.references import of_architecture
@@ -130,7 +130,7 @@ def _write(
     scripted = script(model)
     checks = verify(model, scripted, cutoff, len(type_names), samples)
     dtype = next(model.parameters()).dtype
-    code = compile_model(model, dtype) if output.suffix == COMPILED else {}
+    code = compile_model(model, dtype) if output.suffix == COMPILED else None
     manifest = Manifest(
         cutoff=cutoff,
         type_names=tuple(type_names),

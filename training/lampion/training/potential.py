@@ -45,6 +45,8 @@ class Layer(nn.Module):
         readout_width: hidden width of the energy readout.
     """
 
+    sum_scale: Tensor
+
     def __init__(
         self,
         *,

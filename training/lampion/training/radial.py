@@ -71,13 +71,19 @@ class RadialFunctions(nn.Module):
         self.sender = nn.Parameter(1.0 + spread * torch.randn(n_types, n_basis))
         width = hidden if hidden > 0 else n_basis
         self.hidden = nn.Linear(n_basis, hidden, bias=False) if hidden > 0 else nn.Identity()
-        self.activation = nn.SiLU() if hidden > 0 else nn.Identity()
+        self.activation: nn.Module = nn.SiLU() if hidden > 0 else nn.Identity()
         self.out = nn.Linear(width, n_functions, bias=False)
 
     def forward(self, distances: Tensor, receivers: Tensor, senders: Tensor) -> Tensor:
         """Distances (n_edges,) in Å and the types of both ends (n_edges,) -> (n_edges, n_functions)."""
-        amplitudes = self.receiver.index_select(0, receivers) * self.sender.index_select(0, senders)
-        basis = self.basis(distances) * amplitudes
-        values = self.activation(self.hidden(basis))
         # before the last map, which is linear: there are many more functions than hidden values
-        return self.out(values * smooth_cutoff(distances.unsqueeze(-1), self.cutoff))
+        values = self._hidden(distances, receivers, senders) * smooth_cutoff(distances.unsqueeze(-1), self.cutoff)
+        return self.out(values)
+
+    def without_envelope(self, distances: Tensor, receivers: Tensor, senders: Tensor) -> Tensor:
+        """R / u, arguments as in `forward`: what varies slowly, for tables."""
+        return self.out(self._hidden(distances, receivers, senders))
+
+    def _hidden(self, distances: Tensor, receivers: Tensor, senders: Tensor) -> Tensor:
+        amplitudes = self.receiver.index_select(0, receivers) * self.sender.index_select(0, senders)
+        return self.activation(self.hidden(self.basis(distances) * amplitudes))
