@@ -30,12 +30,15 @@ template <class S> class Edges {
   using Geo = Geometry<L>;
 
  public:
-  /// A[a, b] = sum over edges of R_{l(a) l(b)} Y_a h[b], rows ordered a * SENT + b.
+  /// A[a, b] = sum over edges of R_{l(a) l(b)} Y_a h[b], rows ordered a * SENT + b. Keeps what `differentiate` needs, if
+  /// that is to follow for the same geometry.
+  template <bool KEEP>
   void sum(const LampionGraph &graph, const Geo &geometry, int64_t type, const Star &star, const float *states)
   {
     messages_.resize(star.n * DEGREES * SENT * V);
+    if constexpr (KEEP) functions_.resize(geometry.stride * 2 * FUNCTIONS);
     for (int c = 0; c < C; c += V) {
-      for (int64_t k = 0; k < star.n; k++) message(graph, geometry, type, star, k, states, c);
+      for (int64_t k = 0; k < star.n; k++) message<KEEP>(graph, geometry, type, star, k, states, c);
       total<0>(geometry, star, c);
       if constexpr (L >= 1) total<1>(geometry, star, c);
       if constexpr (L >= 2) total<2>(geometry, star, c);
@@ -44,16 +47,15 @@ template <class S> class Edges {
   }
 
   /// Given dE/dA in `star.sums`: adds to the gradient of the edges and to what senders' states are owed.
-  void differentiate(const LampionGraph &graph, const Geo &geometry, int64_t type, const Star &star, const float *states,
-                     float *owed, double *gradient)
+  void differentiate(const LampionGraph &graph, const Geo &geometry, const Star &star, const float *states, float *owed,
+                     double *gradient)
   {
     for (int64_t k = 0; k < star.n; k++) {
       const int64_t e = star.first + k, edge = star.first_edge + k;
       const int64_t row = graph.senders[edge] * SENT * C;
       Lane radial{}, along[3]{};
       for (int c = 0; c < C; c += V)
-        edge_derivative(geometry, e, table(graph, geometry, type, star, k) + c, star, states + row + c, owed + row + c, c,
-                        radial, along);
+        edge_derivative(geometry, e, star, states + row + c, owed + row + c, c, radial, along);
       add_gradient(geometry, e, radial, along, gradient + 3 * edge);
     }
   }
@@ -65,27 +67,34 @@ template <class S> class Edges {
     return S::table + (pair * S::KNOTS + geometry.knot[star.first + k]) * 3 * FUNCTIONS;
   }
 
-  static Lane interpolated(const float *rows, const float *weights)
+  static Lane interpolated(const float *rows, const float *weights, int64_t stride)
   {
     Lane value = weights[0] * load<V>(rows);
 #pragma GCC unroll 5
-    for (int w = 1; w < Geo::WEIGHTS; w++) value += weights[w] * load<V>(rows + w * FUNCTIONS);
+    for (int w = 1; w < Geo::WEIGHTS; w++) value += weights[w * stride] * load<V>(rows + w * FUNCTIONS);
     return value;
   }
 
   // R h of one edge: (DEGREES, SENT, V) from channel c on
+  template <bool KEEP>
   void message(const LampionGraph &graph, const Geo &geometry, int64_t type, const Star &star, int64_t k,
                const float *states, int c)
   {
     const float *const rows = table(graph, geometry, type, star, k) + c;
-    const float *const weights = &geometry.weights[(star.first + k) * Geo::WEIGHTS];
+    const int64_t e = star.first + k;
     const float *const state = states + graph.senders[star.first_edge + k] * SENT * C + c;
     float *to = &messages_[k * DEGREES * SENT * V];
 #pragma GCC unroll 4
     for (int l1 = 0; l1 < DEGREES; l1++)
 #pragma GCC unroll 4
       for (int l2 = 0; l2 < SENT_DEGREES; l2++) {
-        const Lane radial = interpolated(rows + (l1 * SENT_DEGREES + l2) * C, weights);
+        const int f = (l1 * SENT_DEGREES + l2) * C;
+        const Lane radial = interpolated(rows + f, &geometry.weights[e], geometry.stride);
+        if constexpr (KEEP) {
+          store<V>(&functions_[e * 2 * FUNCTIONS + f + c], radial);
+          store<V>(&functions_[(e * 2 + 1) * FUNCTIONS + f + c],
+                   interpolated(rows + f, &geometry.slopes[e], geometry.stride));
+        }
         if constexpr (S::FIRST) store<V>(to + l1 * V, radial);
         else
 #pragma GCC unroll 7
@@ -100,30 +109,31 @@ template <class S> class Edges {
     for (int b = 0; b < SENT; b++) {
       Lane sums[N]{};
       const float *message = &messages_[(L1 * SENT + b) * V];
-      const float *values = &geometry.values[star.first * COMPONENTS + FIRST_A];
-      for (int64_t k = 0; k < star.n; k++, message += DEGREES * SENT * V, values += COMPONENTS) {
+      const float *const values = &geometry.values[FIRST_A * geometry.stride + star.first];
+      for (int64_t k = 0; k < star.n; k++, message += DEGREES * SENT * V) {
         const Lane sent = load<V>(message);
 #pragma GCC unroll 7
-        for (int m = 0; m < N; m++) sums[m] += values[m] * sent;
+        for (int m = 0; m < N; m++) sums[m] += values[m * geometry.stride + k] * sent;
       }
       for (int m = 0; m < N; m++) store<V>(star.sums + ((FIRST_A + m) * SENT + b) * star.stride + c, sums[m]);
     }
   }
 
   // of channels c .. c+V-1: dE/dr to `radial`, sum_a dE/dY_a dY_a/d(x, y, z) to `along`
-  static void edge_derivative(const Geo &geometry, int64_t e, const float *rows, const Star &star, const float *state,
-                              float *owed, int c, Lane &radial, Lane (&along)[3])
+  void edge_derivative(const Geo &geometry, int64_t e, const Star &star, const float *state, float *owed, int c,
+                       Lane &radial, Lane (&along)[3]) const
   {
-    const float *const values = &geometry.values[e * COMPONENTS];
-    const float *const weights = &geometry.weights[e * Geo::WEIGHTS], *const slopes = &geometry.slopes[e * Geo::WEIGHTS];
+    const int64_t stride = geometry.stride;
+    const float *const values = &geometry.values[e];
+    const float *const functions = &functions_[e * 2 * FUNCTIONS + c], *const slopes = functions + FUNCTIONS;
     Lane owed_here[SENT]{};
 #pragma GCC unroll 4
     for (int l1 = 0; l1 < DEGREES; l1++) {
       Lane of_harmonic[2 * L + 1]{};
 #pragma GCC unroll 4
       for (int l2 = 0; l2 < SENT_DEGREES; l2++) {
-        const float *const function = rows + (l1 * SENT_DEGREES + l2) * C;
-        const Lane value = interpolated(function, weights);
+        const int f = (l1 * SENT_DEGREES + l2) * C;
+        const Lane value = load<V>(functions + f);
         Lane of_function{};
 #pragma GCC unroll 7
         for (int b = l2 * l2; b < (l2 + 1) * (l2 + 1); b++) {
@@ -133,7 +143,7 @@ template <class S> class Edges {
           for (int m = 0; m < 2 * l1 + 1; m++) {
             const int a = l1 * l1 + m;
             const Lane wanted = load<V>(star.sums + (a * SENT + b) * star.stride + c);
-            turned += values[a] * wanted;
+            turned += values[a * stride] * wanted;
             of_harmonic[m] += sent * wanted;
           }
           if constexpr (S::FIRST) of_function += turned;
@@ -142,11 +152,11 @@ template <class S> class Edges {
             owed_here[b] += turned * value;
           }
         }
-        radial += of_function * interpolated(function, slopes);
+        radial += of_function * load<V>(slopes + f);
       }
 #pragma GCC unroll 7
       for (int m = 0; m < 2 * l1 + 1; m++) {
-        const int64_t a = e * COMPONENTS + l1 * l1 + m;
+        const int64_t a = (l1 * l1 + m) * stride + e;
         along[0] += geometry.along_x[a] * of_harmonic[m];
         along[1] += geometry.along_y[a] * of_harmonic[m];
         along[2] += geometry.along_z[a] * of_harmonic[m];
@@ -166,6 +176,7 @@ template <class S> class Edges {
   }
 
   std::vector<float> messages_;
+  std::vector<float> functions_;    ///< (n_edges, 2, FUNCTIONS) radial functions and their slopes
 };
 }    // namespace lampion::fused
 

@@ -3,8 +3,9 @@
 #ifndef LAMPION_FUSED_GEOMETRY_H
 #define LAMPION_FUSED_GEOMETRY_H
 
-#include "harmonics.h"
 #include "fused_interface.h"
+#include "harmonics.h"
+#include "simd.h"
 
 #include <cmath>
 #include <vector>
@@ -17,8 +18,11 @@ struct Knots {
   int n;
 };
 
-/// Consecutive edges of some centers; one number per edge in every array.
+/// Consecutive edges of some centers, computed several at a time: arrays of (n_edges,), or (rows, stride) with an edge a column.
 template <int L> class Geometry {
+  static constexpr int V = WIDEST;
+  using Lane = Vec<V>;
+
  public:
   static constexpr int COMPONENTS = (L + 1) * (L + 1);
   /// Quintic Hermite interpolation: weights of value, slope and curvature at the knots on both sides, and d/dr of them.
@@ -26,50 +30,71 @@ template <int L> class Geometry {
 
   void fill(const LampionGraph &graph, int64_t first, int64_t n, const Knots &knots)
   {
-    resize(n);
-    const float *const vectors = graph.vectors + 3 * first;
-    for (int64_t e = 0; e < n; e++) {
-      const float vx = vectors[3 * e], vy = vectors[3 * e + 1], vz = vectors[3 * e + 2];
-      const float length = std::sqrt(vx * vx + vy * vy + vz * vz);
-      distance[e] = length;
-      x[e] = vx / length;
-      y[e] = vy / length;
-      z[e] = vz / length;
+    stride = (n + V - 1) / V * V;
+    resize();
+    // what fills up the last lanes is one vector of the length of the cutoff
+    for (int64_t e = 0; e < stride; e++) {
+      const float filler[3] = {knots.cutoff, 0.0f, 0.0f};
+      const float *const vector = e < n ? graph.vectors + 3 * (first + e) : filler;
+      x[e] = vector[0];
+      y[e] = vector[1];
+      z[e] = vector[2];
     }
-    for (int64_t e = 0; e < n; e++) interpolate(e, knots);
-    for (int64_t e = 0; e < n; e++) expand(e);
+    for (int64_t e = 0; e < stride; e += V) {
+      normalize(e);
+      interpolate(e, knots);
+      expand(e);
+    }
   }
 
+  int64_t stride = 0;
   std::vector<float> distance, x, y, z;
   std::vector<int> knot;
-  std::vector<float> weights, slopes;                    ///< (n, WEIGHTS)
-  std::vector<float> values, along_x, along_y, along_z;    ///< (n, COMPONENTS)
+  std::vector<float> weights, slopes;                      ///< (WEIGHTS, stride)
+  std::vector<float> values, along_x, along_y, along_z;    ///< (COMPONENTS, stride)
 
  private:
-  void resize(int64_t n)
+  void resize()
   {
-    for (auto *array : {&distance, &x, &y, &z}) array->resize(n);
-    knot.resize(n);
-    for (auto *array : {&weights, &slopes}) array->resize(n * WEIGHTS);
-    for (auto *array : {&values, &along_x, &along_y, &along_z}) array->resize(n * COMPONENTS);
+    for (auto *array : {&distance, &x, &y, &z}) array->resize(stride);
+    knot.resize(stride);
+    for (auto *array : {&weights, &slopes}) array->resize(stride * WEIGHTS);
+    for (auto *array : {&values, &along_x, &along_y, &along_z}) array->resize(stride * COMPONENTS);
   }
 
-  // outside the table, where no pair of atoms should be, its end is continued as a constant
+  void normalize(int64_t e)
+  {
+    const Lane vx = load<V>(&x[e]), vy = load<V>(&y[e]), vz = load<V>(&z[e]), square = vx * vx + vy * vy + vz * vz;
+    for (int k = 0; k < V; k++) distance[e + k] = std::sqrt(square[k]);
+    const Lane length = load<V>(&distance[e]);
+    store<V>(&x[e], vx / length);
+    store<V>(&y[e], vy / length);
+    store<V>(&z[e], vz / length);
+  }
+
+  // Outside the table, where no pair of atoms should be, its end is continued as a constant.
   void interpolate(int64_t e, const Knots &knots)
   {
-    const float ratio = distance[e] / knots.contact, t = 1.0f / (1.0f + ratio * ratio);
-    const float place = (t - knots.first) / knots.spacing, last = static_cast<float>(knots.n - 1);
-    const float inside = place < 0.0f ? 0.0f : place > last ? last : place;
-    knot[e] = inside < last ? static_cast<int>(inside) : knots.n - 2;
-    const float rate = inside == place ? -2.0f * ratio / knots.contact * t * t / knots.spacing : 0.0f;
-    hermite(inside - static_cast<float>(knot[e]), rate, &weights[e * WEIGHTS], &slopes[e * WEIGHTS]);
-    envelop(distance[e] / knots.cutoff, knots.cutoff, &weights[e * WEIGHTS], &slopes[e * WEIGHTS]);
+    const Lane r = load<V>(&distance[e]), ratio = r / knots.contact, t = 1.0f / (1.0f + ratio * ratio);
+    const Lane place = (t - knots.first) / knots.spacing, last = Lane{} + static_cast<float>(knots.n - 1);
+    const Lane inside = place < 0.0f ? Lane{} : place > last ? last : place;
+    auto left = __builtin_convertvector(inside, typename Lanes<V>::Mask);
+    left = left > knots.n - 2 ? left - left + (knots.n - 2) : left;
+    std::memcpy(&knot[e], &left, sizeof left);
+    const Lane rate = inside == place ? -2.0f / (knots.contact * knots.spacing) * ratio * t * t : Lane{};
+    Lane weight[WEIGHTS], slope[WEIGHTS];
+    hermite(inside - __builtin_convertvector(left, Lane), rate, weight, slope);
+    envelop(r / knots.cutoff, knots.cutoff, weight, slope);
+    for (int w = 0; w < WEIGHTS; w++) {
+      store<V>(&weights[w * stride + e], weight[w]);
+      store<V>(&slopes[w * stride + e], slope[w]);
+    }
   }
 
-  static void hermite(float s, float rate, float *weight, float *slope)
+  static void hermite(Lane s, Lane rate, Lane (&weight)[WEIGHTS], Lane (&slope)[WEIGHTS])
   {
-    const float s2 = s * s, s3 = s2 * s;
-    const float rise = s3 * (10.0f - 15.0f * s + 6.0f * s2), steep = 30.0f * s2 * (1.0f - 2.0f * s + s2);
+    const Lane s2 = s * s, s3 = s2 * s;
+    const Lane rise = s3 * (10.0f - 15.0f * s + 6.0f * s2), steep = 30.0f * s2 * (1.0f - 2.0f * s + s2);
     weight[0] = 1.0f - rise;
     weight[1] = s + s3 * (-6.0f + 8.0f * s - 3.0f * s2);
     weight[2] = 0.5f * s2 * (1.0f - 3.0f * s + 3.0f * s2 - s3);
@@ -85,11 +110,11 @@ template <int L> class Geometry {
   }
 
   // Times the envelope of lampion/training/radial.py.
-  static void envelop(float ratio, float cutoff, float *weight, float *slope)
+  static void envelop(Lane ratio, float cutoff, Lane (&weight)[WEIGHTS], Lane (&slope)[WEIGHTS])
   {
-    const float x = ratio < 1.0f ? ratio : 1.0f, x2 = x * x, x5 = x2 * x2 * x;
-    const float value = 1.0f + x5 * x * (-28.0f + x * (48.0f - 21.0f * x));
-    const float derivative = -168.0f * x5 * (1.0f - x) * (1.0f - x) / cutoff;
+    const Lane x = ratio < 1.0f ? ratio : Lane{} + 1.0f, x2 = x * x, x5 = x2 * x2 * x;
+    const Lane value = 1.0f + x5 * x * (-28.0f + x * (48.0f - 21.0f * x));
+    const Lane derivative = -168.0f / cutoff * x5 * (1.0f - x) * (1.0f - x);
     for (int w = 0; w < WEIGHTS; w++) {
       slope[w] = value * slope[w] + derivative * weight[w];
       weight[w] *= value;
@@ -98,12 +123,11 @@ template <int L> class Geometry {
 
   void expand(int64_t e)
   {
-    const int64_t row = e * COMPONENTS;
-    harmonics<L>(x[e], y[e], z[e], [&](int a, float value, float dx, float dy, float dz) {
-      values[row + a] = value;
-      along_x[row + a] = dx;
-      along_y[row + a] = dy;
-      along_z[row + a] = dz;
+    harmonics<L>(load<V>(&x[e]), load<V>(&y[e]), load<V>(&z[e]), [&](int a, Lane value, Lane dx, Lane dy, Lane dz) {
+      store<V>(&values[a * stride + e], value);
+      store<V>(&along_x[a * stride + e], dx);
+      store<V>(&along_y[a * stride + e], dy);
+      store<V>(&along_z[a * stride + e], dz);
     });
   }
 };

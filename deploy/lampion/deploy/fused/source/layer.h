@@ -28,7 +28,7 @@ template <class S> class Layer {
   {
     for (int64_t i = begin; i < end; i += CENTERS) {
       start(graph, i, end);
-      features(states);
+      features<false>(states);
       update<LO>(states);
       for (int b = 0; b < n_; b++)
         for (int a = 0; a < OUT; a++) std::copy_n(updated_ + a * N + b * C, C, made + (i + b) * STATE + a * C);
@@ -41,7 +41,7 @@ template <class S> class Layer {
   {
     for (int64_t i = begin; i < end; i += CENTERS) {
       start(graph, i, end);
-      features(states);
+      features<true>(states);
       update<0>(states);    // the energy is read from scalars only
       if constexpr (S::LAST) add_energies(energies);
       else readout();
@@ -76,11 +76,11 @@ template <class S> class Layer {
   }
 
   // Edge sums, coupled to degrees and mixed: `features_`.
-  void features(const float *states)
+  template <bool KEEP> void features(const float *states)
   {
     for (int b = n_; b < CENTERS; b++)
       for (int a = 0; a < IN * SENT; a++) std::fill_n(sums_ + a * N + b * C, C, 0.0f);
-    for (int b = 0; b < n_; b++) edges_.sum(*graph_, geometry_, types_[b], star(b, sums_), states);
+    for (int b = 0; b < n_; b++) edges_.template sum<KEEP>(*graph_, geometry_, types_[b], star(b, sums_), states);
     B::apply(S::coupling, sums_, coupled_);
     B::clear(IN, features_);
     for_each_path([&](int path, int degree, int row) {
@@ -234,7 +234,7 @@ template <class S> class Layer {
   void differentiate_edges(const float *states, const double *weights, float *owed_below, double *gradient)
   {
     for (int b = 0; b < n_; b++) {
-      edges_.differentiate(*graph_, geometry_, types_[b], star(b, sums_), states, owed_below, gradient);
+      edges_.differentiate(*graph_, geometry_, star(b, sums_), states, owed_below, gradient);
       if constexpr (S::FIRST)
         for_each_short_edge(b, [&](int64_t e, int64_t edge, const EnergyAndSlope &found) {
           const double u[3] = {geometry_.x[e], geometry_.y[e], geometry_.z[e]};

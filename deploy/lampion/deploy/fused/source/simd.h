@@ -44,9 +44,12 @@ template <int V> inline void add(float *to, Vec<V> value)
 
 template <int V> inline float sum(Vec<V> value)
 {
-  float total = 0.0f;
-  for (int k = 0; k < V; k++) total += value[k];
-  return total;
+  if constexpr (V == 4) return (value[0] + value[2]) + (value[1] + value[3]);
+  else {
+    Vec<V / 2> half[2];
+    std::memcpy(half, &value, sizeof value);
+    return sum<V / 2>(half[0] + half[1]);
+  }
 }
 
 /// exp(x) to the last bit but one: 2^n exp(r) with r between -ln(2)/2 and ln(2)/2, and a polynomial of degree 6 for exp(r).
