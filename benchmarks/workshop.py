@@ -91,7 +91,7 @@ class Question(Protocol):
 def code_of_export() -> str:
     """Fingerprint of what turns a network into a model file: sources of two rooms, and torch."""
     folders = [Path(folder) for room in (lampion.training, lampion.deploy) for folder in room.__path__]
-    sources = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    sources = sorted(path for folder in folders for kind in ("*.py", "*.h") for path in folder.rglob(kind))
     digest = hashlib.sha256(torch.__version__.encode())
     for path in sources:
         digest.update(path.read_bytes())

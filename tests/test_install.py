@@ -59,6 +59,7 @@ def test_wheel_carries_plugin_inputs_configs_and_licences(wheel):
     for needed in (
         "lampion/deploy/lib/lampionplugin.so",
         "lampion/deploy/lib/liblampionmodel.so",
+        "lampion/deploy/fused/source/layer.h",
         "lampion/pipeline/shipped/lammps_inputs/argon/reference.in",
         "lampion/pipeline/shipped/configs/argon.yaml",
         "lampion/pipeline/shipped/studies/argon.yaml",
@@ -66,7 +67,9 @@ def test_wheel_carries_plugin_inputs_configs_and_licences(wheel):
     ):
         assert needed in names
     assert sum("licenses" in name and name.endswith("LICENSE") for name in names) == 2
-    assert not [name for name in names if name.endswith((".cpp", ".h")) or "__pycache__" in name]
+    sources = {str(Path(name).parent) for name in names if name.endswith((".cpp", ".h"))}
+    assert sources == {"lampion/deploy/fused/source"}  # what export compiles, and nothing of the plugin
+    assert not [name for name in names if "__pycache__" in name]
     assert "lampion/__init__.py" not in names
 
 
