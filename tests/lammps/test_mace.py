@@ -12,9 +12,12 @@ from ase import Atoms
 from ase.build import molecule
 
 import laws
+from comparison import largest_difference
 from lampion.deploy.export import export_model
 from lampion.deploy.modelfile import load_model
+from lampion.deploy.verify import energies_and_gradient
 from lampion.training.errors import CheckpointError, ConfigError
+from lampion.training.mace_model import load_mace
 from lampion.training.neighbors import neighbor_edges
 from stock_lmp import System, script
 
@@ -115,6 +118,31 @@ def upright_crystal() -> System:
     rng = np.random.default_rng(4)
     sites = 2.2 * np.stack(np.meshgrid(*[np.arange(2)] * 3), axis=-1).reshape(-1, 3)
     return System(sites + 1 + rng.uniform(-0.2, 0.2, sites.shape), np.full(3, 4.4), np.tile([1, 2], 4))
+
+
+@pytest.mark.parametrize("files", ["ScaleShiftMACE"], indirect=True)
+def test_a_model_from_a_file_is_traced_without_torchscript(files):
+    """e3nn's generated functions come out of a file as TorchScript, which would fix the sizes of the traced graph."""
+    model = load_mace(files / "mace.model")
+    positions, cell, types = laws.crystal(2)
+    index, vectors = (torch.from_numpy(a) for a in neighbor_edges(positions, cell, np.ones(3, dtype=bool), laws.CUTOFF))
+    expected = energies_and_gradient(model, torch.from_numpy(types), index, vectors)
+    with model.traceable() as traced:
+        found = energies_and_gradient(traced, torch.from_numpy(types), index, vectors)
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
+    assert any(isinstance(part, torch.jit.ScriptModule) for part in model.modules())
+    assert not any(isinstance(part, torch.jit.ScriptModule) for part in traced.modules())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("files", ["ScaleShiftMACE"], indirect=True)
+def test_compiled_model_is_torchscript_in_lmp(files, lmp, tmp_path):
+    """Two minutes of compilation."""
+    export_model(files / "mace.model", tmp_path / "model.pt2", trust=True)
+    upright_crystal().write(tmp_path, 1.0)
+    pair = "pair_style lampion\npair_coeff * * {} C O"
+    runs = [lmp(script(pair.format(path))) for path in (files / "model.pt", tmp_path / "model.pt2")]
+    assert largest_difference(*runs) < 1e-10
 
 
 @pytest.mark.parametrize("files", ["ScaleShiftMACE"], indirect=True)

@@ -39,12 +39,17 @@ def compile_functions(model: nn.Module, dtype: torch.dtype) -> dict[str, list[Pa
         ExportError: there is no compiler, or the model cannot be traced with open sizes.
     """
     compiler()
-    traceable = cast(Callable[[], AbstractContextManager[None]], getattr(model, "traceable", nullcontext))
-    with _frozen(model), traceable():
-        functions = functions_of(model)
+    with _traceable(model) as traced, _frozen(traced):
+        functions = functions_of(traced)
         return {
             name: _compile(name, functions[name], examples) for name, examples in example_arguments(functions, dtype)
         }
+
+
+def _traceable(model: nn.Module) -> AbstractContextManager[nn.Module]:
+    """The model that is traced, by its own method if it has one."""
+    own = cast(Callable[[], AbstractContextManager[nn.Module]] | None, getattr(model, "traceable", None))
+    return own() if own else nullcontext(model)
 
 
 @contextmanager

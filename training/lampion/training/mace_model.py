@@ -80,9 +80,9 @@ class MacePotential(nn.Module):
         return twin
 
     @torch.jit.unused
-    def traceable(self) -> AbstractContextManager[None]:
-        """A context in which sizes can be left open: TorchScript, of which e3nn's harmonics are made, fixes them."""
-        return _traceable()
+    def traceable(self) -> AbstractContextManager[nn.Module]:
+        """The same model within a context in which sizes can be left open; parts that are TorchScript fix them."""
+        return _traceable(self)
 
     @torch.jit.unused
     def scripted(self) -> torch.jit.ScriptModule:
@@ -202,15 +202,30 @@ def _mace_torch() -> Iterator[None]:
 
 
 @contextmanager
-def _traceable() -> Iterator[None]:
+def _traceable(model: MacePotential) -> Iterator[MacePotential]:
     from e3nn.o3 import _spherical_harmonics as e3nn_module
 
     before = e3nn_module._spherical_harmonics
     e3nn_module._spherical_harmonics = _harmonics
     try:
-        yield
+        yield _without_torchscript(model)
     finally:
         e3nn_module._spherical_harmonics = before
+
+
+def _without_torchscript(model: MacePotential) -> MacePotential:
+    """A model from a file, in which e3nn's generated functions are TorchScript, put together anew with its weights."""
+    if not any(isinstance(part, torch.jit.ScriptModule) for part in model.modules()):
+        return model
+    with _mace_torch(), _plain_python(), _quiet():
+        from mace.tools.scripts_utils import extract_config_mace_model
+
+        config = extract_config_mace_model(model.mace)
+        if "error" in config:  # a MACE without scale and shift; torch's tracer will say what it cannot do
+            return model
+        mace = type(model.mace)(**config).to(next(model.parameters()).dtype)
+        mace.load_state_dict(model.mace.state_dict())
+    return MacePotential(mace, int(model.head)).eval()
 
 
 @contextmanager
