@@ -1,6 +1,7 @@
 """Code fused by hand computes what the equivariant potential computes, from tables as exact as they say."""
 
 import copy
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,25 @@ def test_pairs_at_any_distance(network, distance):
     edges = torch.tensor([[0, 1], [1, 0]])
     vectors = torch.tensor([[0.6, 0.0, 0.8], [-0.6, 0.0, -0.8]]) * distance
     assert max(differences(*network, torch.tensor([0, 1]), edges, vectors)) < ROUNDING
+
+
+@pytest.mark.parametrize("vector", [(float("nan"), 0.0, 1.0), (0.0, 0.0, 0.0), (float("inf"), 0.0, 0.0)])
+def test_what_is_no_number_stays_none(network, vector):
+    """A table has no entry for it, so it must not be taken for a place in one."""
+    _, code = network
+    edges, vectors = torch.tensor([[0, 1], [1, 0]]), torch.tensor([vector, (1.0, 1.0, 0.0)])
+    _, gradient = code.evaluate(torch.tensor([0, 1]), edges, vectors)
+    assert not gradient[0].isfinite().any()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="names processors of this kind")
+@pytest.mark.parametrize("processor", ["haswell", "x86-64"])
+def test_processors_with_shorter_vectors(monkeypatch, tmp_path, processor):
+    monkeypatch.setattr(library, "OPTIONS", (*library.OPTIONS, f"-march={processor}"))
+    model = laws.potential("float32", preset="medium", channels=16).requires_grad_(False)
+    atoms = random_samples(laws.CUTOFF, 2)[2]
+    types, (edges, vectors) = torch.from_numpy(atoms.types), atoms.edges(laws.CUTOFF, torch.float32)
+    assert max(differences(model, loaded(model, tmp_path), types, edges, vectors)) < ROUNDING
 
 
 def test_several_models_in_one_process(tmp_path):

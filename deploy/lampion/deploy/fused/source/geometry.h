@@ -80,6 +80,7 @@ template <int L> class Geometry {
     const Lane inside = place < 0.0f ? Lane{} : place > last ? last : place;
     auto left = __builtin_convertvector(inside, typename Lanes<V>::Mask);
     left = left > knots.n - 2 ? left - left + (knots.n - 2) : left;
+    left = left < 0 ? left - left : left;    // what is no number becomes the smallest integer
     std::memcpy(&knot[e], &left, sizeof left);
     const Lane rate = inside == place ? -2.0f / (knots.contact * knots.spacing) * ratio * t * t : Lane{};
     Lane weight[WEIGHTS], slope[WEIGHTS];
