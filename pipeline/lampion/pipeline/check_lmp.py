@@ -61,14 +61,21 @@ class Bench:
         virials = stresses * thermo["Volume"][:, None]
         return [Answer(*parts) for parts in zip(thermo["PotEng"].tolist(), forces, virials, strict=True)]
 
-    def trajectory(self, atoms: Atoms, dt: float, steps: int) -> tuple[Floats, Floats]:
+    def trajectory(self, atoms: Atoms, dt: float, steps: int, spring: float) -> tuple[Floats, Floats]:
         """Total and kinetic energies at every step of a run at constant energy, from rest.
+
+        Args:
+            atoms: where they start, each tied to its place.
+            dt: time step, in the units of the run, as the spring constant.
+            steps: of the run.
+            spring: K of the energy K/2 |r - r0|², which counts as the others do.
 
         Raises:
             CheckError: `lmp` did not get to the end.
         """
         thermo_style = ["thermo_style custom step pe ke etotal", THERMO, "thermo 1"]
-        lines = [*thermo_style, "fix 1 all nve", f"timestep {dt:.17g}", f"run {steps}"]
+        springs = [f"fix 2 all spring/self {spring:.17g}", "fix_modify 2 energy yes"]
+        lines = [*thermo_style, "fix 1 all nve", *springs, f"timestep {dt:.17g}", f"run {steps}"]
         (thermo,) = LogFile(str(self._run(atoms, lines).log)).runs
         return np.array(thermo["TotEng"]), np.array(thermo["KinEng"])
 
