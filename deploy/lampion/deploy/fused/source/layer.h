@@ -7,6 +7,7 @@
 
 #include "edges.h"
 #include "nodes.h"
+#include "readout.h"
 #include "repulsion.h"
 
 #include <algorithm>
@@ -17,7 +18,7 @@ namespace lampion::fused {
 template <class S> class Layer {
   static constexpr int C = S::CHANNELS, L = S::L, LO = S::L_OUT, LS = S::L_SENDER, COMMON_DEGREE = LS < LO ? LS : LO;
   static constexpr int IN = components(L), SENT = components(LS), OUT = components(LO), COMMON = components(COMMON_DEGREE);
-  static constexpr int ORDERS = S::ORDERS, HIDDEN = S::HIDDEN;
+  static constexpr int ORDERS = S::ORDERS;
   using B = Block<C>;
   static constexpr int CENTERS = B::CENTERS, N = B::N;
 
@@ -44,7 +45,7 @@ template <class S> class Layer {
       features<true>(states);
       update<0>(states);    // the energy is read from scalars only
       if constexpr (S::LAST) add_energies(energies);
-      else readout();
+      else readout_.read(updated_);
       gather_owed(owed);
       add_readout_derivative(weights);
       differentiate_update(owed_below);
@@ -130,26 +131,11 @@ template <class S> class Layer {
     }
   }
 
-  // Hidden values of the readout before their activation.
-  void readout()
-  {
-    for (int b = 0; b < CENTERS; b++) std::copy_n(S::readout_bias, HIDDEN, hidden_ + b * HIDDEN);
-    B::template mix<C, HIDDEN>(CENTERS, updated_, S::readout_hidden, hidden_);
-  }
-
   void add_energies(double *energies)
   {
-    readout();
-    constexpr int V = lanes(HIDDEN);
+    readout_.read(updated_);
     for (int b = 0; b < n_; b++) {
-      Vec<V> total{};
-      for (int h = 0; h < HIDDEN; h += V) {
-        const auto z = load<V>(hidden_ + b * HIDDEN + h);
-        total += load<V>(S::readout_out + h) * z / (1.0f + exponential<V>(-z));
-      }
-      float linear = 0.0f;
-      for (int c = 0; c < C; c++) linear += S::readout_linear[c] * updated_[b * C + c];
-      energies[first_ + b] += static_cast<double>(sum<V>(total)) + linear;
+      energies[first_ + b] += readout_.energy(b);
       if constexpr (S::FIRST) energies[first_ + b] += S::SHIFT[types_[b]] + repulsion_of(b);
     }
   }
@@ -184,16 +170,9 @@ template <class S> class Layer {
 
   void add_readout_derivative(const double *weights)
   {
-    constexpr int V = lanes(HIDDEN);
-    for (int b = 0; b < CENTERS; b++) {
-      const float weight = b < n_ ? static_cast<float>(weights[first_ + b]) : 0.0f;
-      for (int h = 0; h < HIDDEN; h += V) {
-        const auto z = load<V>(hidden_ + b * HIDDEN + h), gate = 1.0f / (1.0f + exponential<V>(-z));
-        store<V>(hidden_ + b * HIDDEN + h, weight * load<V>(S::readout_out + h) * gate * (1.0f + z * (1.0f - gate)));
-      }
-      for (int c = 0; c < C; c++) wanted_[b * C + c] += weight * S::readout_linear[c];
-    }
-    B::template mix<HIDDEN, C>(CENTERS, hidden_, S::readout_hidden_turned, wanted_);
+    float of_block[CENTERS] = {};
+    for (int b = 0; b < n_; b++) of_block[b] = static_cast<float>(weights[first_ + b]);
+    readout_.differentiate(of_block, wanted_);
   }
 
   // From `wanted_` to what features, in their place, and the states below are owed.
@@ -250,12 +229,12 @@ template <class S> class Layer {
   int64_t types_[CENTERS];
   Geometry<L> geometry_;
   Edges<S> edges_;
+  Readout<S> readout_;
   alignas(64) float scale_[ORDERS][N];
   alignas(64) float sums_[IN * SENT * N], coupled_[S::COUPLED * N];
   alignas(64) float features_[IN * N], owed_features_[IN * N];
   alignas(64) float values_[2 * (S::POINTS + 1) * N], projected_[2][OUT * N];
   alignas(64) float updated_[OUT * N], mixed_[WIDEST_ROWS * N], wanted_[OUT * N];
-  alignas(64) float hidden_[CENTERS * HIDDEN];
 };
 
 /// Every thread has buffers of its own.

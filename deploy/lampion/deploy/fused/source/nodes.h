@@ -7,6 +7,8 @@
 
 #include "simd.h"
 
+#include <cstring>
+
 namespace lampion::fused {
 
 constexpr int components(int l_max)

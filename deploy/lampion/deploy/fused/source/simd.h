@@ -1,4 +1,4 @@
-// Short vectors of channels and the two loops that all linear algebra of the network is made of.
+// Short vectors of numbers, and the product of matrices that all mixing of channels is made of.
 
 #ifndef LAMPION_FUSED_SIMD_H
 #define LAMPION_FUSED_SIMD_H
