@@ -1,6 +1,7 @@
 """`lampion diagnose` on planted faults: the right cause is named, and none where there is none."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ from torch import Tensor
 import laws
 import lj
 from lampion.analysis.stability.folder import read_watched
-from lampion.deploy.export import script
-from lampion.deploy.modelfile import Manifest, ModelFileError, save_model
+from lampion.deploy.export import export_checkpoint, script
+from lampion.deploy.modelfile import Manifest, ModelFileError, read_manifest, save_model
 from lampion.pipeline.approaches import approaches
+from lampion.pipeline.diagnose_case import Case, portable
 from lampion.pipeline.relabel import relabel
-from lampion.pipeline.replay import replay
+from lampion.pipeline.replay import Replay, replay
 from lampion.pipeline.runner import run_lammps
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.frames import Frames
@@ -272,6 +274,17 @@ def test_a_log_tells_how_to_set_the_run_up_again(tmp_path):
     assert "kspace_style pppm 1e-4" in found.potential
     style = "pair_style hybrid/overlay lampion precision float64 distance stop zbl 0.5 1.0"
     assert found.with_precision("float64")[0] == style
+
+
+def test_a_compiled_model_is_cast_as_the_module_in_it(tmp_path):
+    """Machine code has one precision; what is compared with it comes from the same file."""
+    model = tmp_path / "model.pt2"
+    export_checkpoint(Path(__file__).parent.parent / "data" / "ethanol.ckpt", model)
+    run = Replay((), ("pair_style lampion", f"pair_coeff * * {model} C H O"), "metal", 1e-3, model, ("C", "H", "O"))
+    found = portable(Case(tmp_path, {}, run, read_manifest(model), None), tmp_path)
+    assert found.potential[1] == f"pair_coeff * * {found.model} C H O"
+    assert read_manifest(found.model) == replace(read_manifest(model), compiled=None)
+    assert portable(Case(tmp_path, {}, found, read_manifest(found.model), None), tmp_path) is found
 
 
 def test_where_earlier_runs_led_to_the_start_a_restart_file_is_needed(tmp_path):

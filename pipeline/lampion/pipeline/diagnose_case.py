@@ -1,13 +1,13 @@
 """A run that `lampion diagnose` looks into: its record, its model, how to set it up again."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lampion.analysis.stability.folder import Watched, read_watched
 from lampion.analysis.stability.records import RECORD_COLUMNS, columns_of
-from lampion.deploy.modelfile import Manifest, read_manifest
+from lampion.deploy.modelfile import Manifest, load_model, read_manifest, save_model
 from lampion.pipeline.replay import Replay, replay
 from lampion.pipeline.runner import LOG, RECORD
 from lampion.training.errors import DataError
@@ -28,6 +28,21 @@ class Case:
     run: Replay
     manifest: Manifest
     watched: Watched | None
+
+
+def portable(case: Case, folder: Path) -> Replay:
+    """The run with a model that can be cast to another precision: of a compiled file, the TorchScript module in it.
+
+    Args:
+        case: the run.
+        folder: gets the file of the module.
+    """
+    if not case.manifest.compiled:
+        return case.run
+    module, manifest = load_model(case.run.model)
+    path = folder.resolve() / "portable.pt"
+    save_model(module, replace(manifest, compiled=None), path)
+    return case.run.with_model(path)
 
 
 def open_case(folder: Path, model: Path | None) -> Case:

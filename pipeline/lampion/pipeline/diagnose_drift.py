@@ -17,9 +17,10 @@ from lampion.analysis.stability.energies import N_STRETCHES, Walk, energy_walk, 
 from lampion.analysis.stability.folder import Watched
 from lampion.analysis.stability.judge import first_failures
 from lampion.analysis.thermo import read_thermo
-from lampion.pipeline.diagnose_case import Case
+from lampion.pipeline.diagnose_case import Case, portable
 from lampion.pipeline.probes import Probes, probe
 from lampion.pipeline.progress import Task
+from lampion.pipeline.replay import Replay
 from lampion.pipeline.runner import LOG
 from lampion.pipeline.segments import BlownUpError, Plan, Repeats
 from lampion.pipeline.work import RunFailedError
@@ -72,9 +73,10 @@ def diagnose_drift(case: Case, steps: int, work: Path, shown: Task) -> Drift:
     if case.watched and not molecules:
         return Drift(notes=("No replica lasted long enough for its energy to be followed.",))
     repeats = Repeats(case.run, work, molecules)
-    probes, notes = _probed(case, repeats)
+    castable = portable(case, work)
+    probes, notes = _probed(case, repeats, castable)
     shown.update(1, 2, "parts: single points are done, segments follow")
-    evidence = replace(_segments(case, repeats, steps, probes), run=drift)
+    evidence = replace(_segments(case, repeats, steps, probes, castable), run=drift)
     verdict = explain(evidence)
     return Drift(verdict, evidence, probes.drawn if probes else None, notes)
 
@@ -121,20 +123,19 @@ def _latest(watched: Watched) -> list[int]:
     return sorted(sorted(lasting, key=lambda r: -watched.record.replicas[r].time[-1])[:N_REPLICAS])
 
 
-def _probed(case: Case, repeats: Repeats) -> tuple[Probes | None, tuple[str, ...]]:
-    potential = case.run.with_precision("float64")
+def _probed(case: Case, repeats: Repeats, castable: Replay) -> tuple[Probes | None, tuple[str, ...]]:
     try:
-        manifest = case.manifest
+        manifest, potential = case.manifest, castable.with_precision("float64")
         found = probe(repeats, potential, case.run.names, manifest.cutoff, energies=manifest.conservative)
     except RunFailedError as error:
         return None, (f"Single points could not be evaluated in float64: {error}.",)
     return found, ()
 
 
-def _segments(case: Case, repeats: Repeats, steps: int, probes: Probes | None) -> Evidence:
+def _segments(case: Case, repeats: Repeats, steps: int, probes: Probes | None, castable: Replay) -> Evidence:
     """All segments on the run's own number of ranks."""
     cutoff = _counted(repeats, probes)
-    plans = [Plan("as the run"), *(_plans(case, repeats) if case.manifest.conservative else ())]
+    plans = [Plan("as the run"), *(_plans(case, repeats, castable) if case.manifest.conservative else ())]
     try:
         tables = repeats.segments(plans, steps, ranks=case.record["ranks"], cutoff=cutoff)
     except BlownUpError as error:
@@ -168,7 +169,7 @@ def _segments(case: Case, repeats: Repeats, steps: int, probes: Probes | None) -
     )
 
 
-def _plans(case: Case, repeats: Repeats) -> list[Plan]:
+def _plans(case: Case, repeats: Repeats, castable: Replay) -> list[Plan]:
     """What is changed, one thing at a time; last what may stop `lmp`."""
     own = case.run.precision or case.manifest.dtype
     other = "float64" if own == "float32" else "float32"
@@ -176,7 +177,7 @@ def _plans(case: Case, repeats: Repeats) -> list[Plan]:
         Plan("half the time step", 0.5),
         Plan("a quarter of the time step", 0.25),
         Plan("wider skin", potential=repeats.careful_lists()),
-        Plan(other, potential=case.run.with_precision(other)),
+        Plan(other, potential=castable.with_precision(other)),
         Plan("twice the time step", 2.0),
     ]
 
