@@ -151,13 +151,14 @@ def write_system(frames: Frames, folder: Path) -> None:
 
 
 def settings(material: Material, n_steps: int) -> Mapping[str, Any]:
-    """Its input: `se_e2_a` with the sizes of its own examples, learning rate and loss as there."""
+    """Its input: `se_e2_a` with the sizes of its own examples, learning rate and loss as there, in float32 as ours."""
+    precision = {"precision": "float32"}
     return {
         "model": {
             "type_map": [material.element],
             "descriptor": {"type": "se_e2_a", "rcut": material.cutoff, "rcut_smth": 0.5, "sel": [_most(material)],
-                           "neuron": [25, 50, 100], "axis_neuron": 16, "resnet_dt": False, "seed": 1},
-            "fitting_net": {"neuron": [240, 240, 240], "resnet_dt": True, "seed": 1},
+                           "neuron": [25, 50, 100], "axis_neuron": 16, "resnet_dt": False, "seed": 1, **precision},
+            "fitting_net": {"neuron": [240, 240, 240], "resnet_dt": True, "seed": 1, **precision},
         },
         "learning_rate": {"type": "exp", "start_lr": 0.001, "stop_lr": 3.5e-8, "decay_steps": max(1, n_steps // 200)},
         "loss": {"type": "ener", "start_pref_e": 0.02, "limit_pref_e": 1, "start_pref_f": 1000, "limit_pref_f": 1,

@@ -47,9 +47,9 @@ def measure(shop: Workshop) -> Record:
     graphs = build_graphs(frames, CUTOFF, torch.float32)
     statistics = DataStatistics.of(frames, graphs)
     steps = {"mace-torch, take_step": mace_step(frames, statistics)}
-    for l_state in (1,) if shop.quick else (2, 1):
-        config = load_config(MOLECULE, [f"model.l_state={l_state}", *(["model.preset=small"] if shop.quick else [])])
-        steps |= lampion_steps(graphs, statistics, config, f"molecule.yaml, l_state {l_state}")
+    for l_state, channels in ((1, 16),) if shop.quick else ((2, 64), (1, 64), (1, 16)):
+        config = load_config(MOLECULE, [f"model.l_state={l_state}", f"model.channels={channels}"])
+        steps |= lampion_steps(graphs, statistics, config, f"molecule.yaml, l_state {l_state}, {channels} channels")
     for step in steps.values():
         for index in range(3 if shop.quick else 60):
             step(index)

@@ -12,11 +12,14 @@ import pytest
 import yaml
 
 import molecule
+from lampion.deploy.modelfile import read_manifest
+from lampion.deploy.verify import ExportError
 from lampion.pipeline import grid as grid_module
 from lampion.pipeline.grid_config import load_grid
 from lampion.pipeline.grid_workers import LEDGER, scheduling
 from lampion.pipeline.learning import why_left_out
 from lampion.pipeline.shipped import shipped_path
+from lampion.pipeline.stability_config import StabilityConfig
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.hdf5 import write_hdf5
 
@@ -159,6 +162,41 @@ def test_two_models_from_data_to_page(data, tmp_path, lampion, monkeypatch):
     assert [path.stat().st_mtime_ns for path in logs] == before
     for path in outcomes:
         assert json.loads((path.parent / "stability/stability.json").read_text())["definition"]["name"] == "gradient"
+
+
+def test_models_are_compiled_where_the_study_says_so(data, tmp_path, lampion, monkeypatch):
+    study, out, tested = write_study(tmp_path, compiled=True), tmp_path / "out", []
+    training = {**TRAINING, "model": {"channels": 4, "layers": 1, "cutoff": 3.0}, "epochs": 1}
+    (tmp_path / "configs/tiny.yaml").write_text(yaml.safe_dump(training))
+
+    def stopped(config: StabilityConfig, *_: object, **__: object) -> None:
+        tested.append(config.model)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(grid_module, "why_left_out", lambda _: None)
+    monkeypatch.setattr(grid_module, "run_stability", stopped)
+    assert lampion("study", study, "--data", data, "-o", out).code == 130
+    assert read_manifest(tested[0]).compiled
+    stages = json.loads((out / "models/forces3-train40/stages.json").read_text())
+
+    def elsewhere() -> list[str]:
+        return ["sse2"]
+
+    monkeypatch.setattr(grid_module, "processor", elsewhere)  # what goes on there cannot run code of this machine
+    assert lampion("study", study, "--data", data, "-o", out).code == 130
+    again = json.loads((out / "models/forces3-train40/stages.json").read_text())
+    assert again["train"] == stages["train"]
+    assert again["export"]["key"] != stages["export"]["key"]
+
+
+def test_compiled_models_without_a_compiler_are_refused_before_training(data, tmp_path, lampion, monkeypatch):
+    def none() -> str:
+        raise ExportError("there is none")
+
+    monkeypatch.setattr(grid_module, "compiler", none)
+    outcome = lampion("study", write_study(tmp_path, compiled=True), "--data", data, "-o", tmp_path / "out")
+    assert (outcome.code, "install g++, or say `compiled: false`" in outcome.err) == (2, True), outcome.err
+    assert not (tmp_path / "out/models").exists()
 
 
 def test_a_model_that_cannot_be_tested_is_a_result_and_the_others_go_on(data, tmp_path, lampion, monkeypatch):

@@ -16,7 +16,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lampion.deploy.compile import compiler, processor
 from lampion.deploy.export import export_checkpoint
+from lampion.deploy.verify import ExportError
 from lampion.pipeline import work
 from lampion.pipeline.grid_config import Grid, GridModel
 from lampion.pipeline.learning import why_left_out
@@ -77,9 +79,11 @@ class GridStudy:
         """Pack the frames and draw the starts, once for all models.
 
         Raises:
-            ConfigError: fewer frames than the largest training needs.
+            ConfigError: fewer frames than the largest training needs; compiled models, but no compiler.
             DataError: frames that cannot be read or trained on.
         """
+        if self.grid.config.compiled:
+            _require_compiler()
         with FileLock(self.folder / "data.lock"):
             run_stages([self._data_stage()], StageRecord(self.folder / "data.json"), lambda _: None)
 
@@ -159,7 +163,9 @@ class GridStudy:
 
     def _stages(self, model: GridModel) -> list[Stage]:
         folder = self.path(model)
-        checkpoint, file, stability = folder / "train" / "best.ckpt", folder / "model.pt", folder / "stability"
+        checkpoint, stability = folder / "train" / "best.ckpt", folder / "stability"
+        file = folder / self.grid.file_name
+        machine = {"processor": processor()} if self.grid.config.compiled else {}
         overrides = [*model.overrides, f"data.file={self.frames}"]
         train = partial(work.train, self.grid.training, folder / "train", data=None, restart=True, overrides=overrides)
         config = self.grid.stability_config(file, self.starts)
@@ -167,13 +173,13 @@ class GridStudy:
         tested = what_is_run(config)
         return [
             Stage("train", train, (), (checkpoint,), self._learned(model), checkpoint.parent),
-            Stage("export", partial(export_checkpoint, checkpoint, file), (checkpoint,), (file,)),
+            Stage("export", partial(export_checkpoint, checkpoint, file), (checkpoint,), (file,), machine),
             Stage("stability", run, (file, self.starts), (stability / "stability.json",), tested, stability),
         ]
 
     def _judge_again(self, model: GridModel) -> None:
         """Judge a finished run by the present criterion, if it was judged by another one."""
-        config = self.grid.stability_config(self.path(model) / "model.pt", self.starts)
+        config = self.grid.stability_config(self.path(model) / self.grid.file_name, self.starts)
         if self.figures(model)["definition"]["name"] != config.criterion:
             run_stability(config, self.path(model) / "stability", restart=True)
 
@@ -209,6 +215,15 @@ class GridStudy:
             return f"{outcome.kind}: {outcome.reason}"
         figures = self.figures(model)
         return f"{figures['failures']} of {figures['replicas']} failed"
+
+
+def _require_compiler() -> None:
+    """Before hours of training, not after."""
+    try:
+        compiler()
+    except ExportError as error:
+        remedy = "install g++, or say `compiled: false` in a copy of the study"
+        raise ConfigError(f"the study's models are to be compiled, and there is no C++ compiler; {remedy}") from error
 
 
 @contextmanager
