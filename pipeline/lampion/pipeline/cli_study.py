@@ -78,8 +78,9 @@ def _many_models(
     begun: float | None,
 ) -> None:
     started = time.monotonic() if begun is None else begun
-    from lampion.pipeline.grid import GridStudy, chosen, require_data
+    from lampion.pipeline.grid import GridStudy, chosen
     from lampion.pipeline.grid_config import default_folder, load_grid
+    from lampion.pipeline.grid_data import require_data
     from lampion.pipeline.grid_report import conclude, lines
     from lampion.pipeline.grid_workers import scheduling, work_alone, work_together
     from lampion.pipeline.resumable import exits_resumable

@@ -14,23 +14,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from lampion.deploy.compile import compiler, processor
 from lampion.deploy.export import export_checkpoint
 from lampion.deploy.verify import ExportError
 from lampion.pipeline import work
 from lampion.pipeline.grid_config import Grid, GridModel
+from lampion.pipeline.grid_data import GridData
 from lampion.pipeline.learning import why_left_out
 from lampion.pipeline.locks import FileLock
 from lampion.pipeline.records import write_json
 from lampion.pipeline.stability import run_stability, what_is_run
 from lampion.pipeline.stages import Stage, StageRecord, run_stages
 from lampion.training.checkpoint import read_checkpoint
-from lampion.training.convert import convert
 from lampion.training.errors import ConfigError
-from lampion.training.hdf5 import read_hdf5, write_hdf5
-from lampion.training.split import Sizes
 
 Announce = Callable[[str], None]
 #: exit codes of errors that are findings about a model: its data or its physics, not the machine
@@ -68,12 +64,9 @@ class GridStudy:
     """
 
     def __init__(self, grid: Grid, data: Path, folder: Path) -> None:
-        self.grid, self.data, self.folder = grid, data, folder.resolve()
-        self.frames, self.starts = self.folder / "data" / "frames.h5", self.folder / "data" / "starts.h5"
-        self.data_key = self._data_stage().key()
-
-    def _data_stage(self) -> Stage:
-        return Stage("data", self._pack, (self.data,), (self.frames, self.starts), {"starts": self._draw()})
+        self.grid, self.folder = grid, folder.resolve()
+        self.data = GridData(grid, data, self.folder / "data")
+        self.data_key = self.data.stage().key()
 
     def prepare(self) -> None:
         """Pack the frames and draw the starts, once for all models.
@@ -85,7 +78,7 @@ class GridStudy:
         if self.grid.config.compiled:
             _require_compiler()
         with FileLock(self.folder / "data.lock"):
-            run_stages([self._data_stage()], StageRecord(self.folder / "data.json"), lambda _: None)
+            run_stages([self.data.stage()], StageRecord(self.folder / "data.json"), lambda _: None)
 
     def run(self, models: Sequence[GridModel], announce: Announce, *, wait: bool = False) -> float:
         """Work on all models that are not finished; those held by another process only if told to `wait`.
@@ -166,26 +159,26 @@ class GridStudy:
         checkpoint, stability = folder / "train" / "best.ckpt", folder / "stability"
         file = folder / self.grid.file_name
         machine = {"processor": processor()} if self.grid.config.compiled else {}
-        overrides = [*model.overrides, f"data.file={self.frames}"]
+        overrides = [*model.overrides, f"data.file={self.data.frames}"]
         train = partial(work.train, self.grid.training, folder / "train", data=None, restart=True, overrides=overrides)
-        config = self.grid.stability_config(file, self.starts)
+        config = self.grid.stability_config(file, self.data.starts)
         run = partial(run_stability, config, stability, restart=True)
         tested = what_is_run(config)
         return [
             Stage("train", train, (), (checkpoint,), self._learned(model), checkpoint.parent),
             Stage("export", partial(export_checkpoint, checkpoint, file), (checkpoint,), (file,), machine),
-            Stage("stability", run, (file, self.starts), (stability / "stability.json",), tested, stability),
+            Stage("stability", run, (file, self.data.starts), (stability / "stability.json",), tested, stability),
         ]
 
     def _judge_again(self, model: GridModel) -> None:
         """Judge a finished run by the present criterion, if it was judged by another one."""
-        config = self.grid.stability_config(self.path(model) / self.grid.file_name, self.starts)
+        config = self.grid.stability_config(self.path(model) / self.grid.file_name, self.data.starts)
         if self.figures(model)["definition"]["name"] != config.criterion:
             run_stability(config, self.path(model) / "stability", restart=True)
 
     def _learned(self, model: GridModel) -> dict[str, Any]:
         """All that a training depends on."""
-        config = self.grid.train_config(model, self.frames).model_dump(mode="json")
+        config = self.grid.train_config(model, self.data.frames).model_dump(mode="json")
         config["data"] = {key: value for key, value in config["data"].items() if key not in _PLACES}
         return {"training": config, "data": self.data_key}
 
@@ -193,22 +186,6 @@ class GridStudy:
         config = self.grid.stability_config(Path("model.pt"), Path("starts.h5"))
         content = [self._learned(model), what_is_run(config), config.criterion]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-    def _draw(self) -> dict[str, int]:
-        """How many starts, and the seed they are drawn with."""
-        config = self.grid.stability_config(Path("model.pt"), Path("starts.h5"))
-        return {"replicas": config.replicas, "seed": config.seed}
-
-    def _pack(self) -> None:
-        convert(self.data, self.frames)
-        frames = read_hdf5(self.frames)
-        for model in self.grid.models:
-            data = self.grid.train_config(model, self.frames).data
-            Sizes(data.train, data.valid, data.test).counts(len(frames), f"{self.data}: model {model.name}")
-        drawn = self._draw()
-        rng = np.random.default_rng(drawn["seed"])
-        rows = np.sort(rng.choice(len(frames), min(drawn["replicas"], len(frames)), replace=False))
-        write_hdf5(frames.select(rows), self.starts)
 
     def _line(self, model: GridModel, outcome: Outcome) -> str:
         if outcome.reason:
@@ -245,19 +222,3 @@ def chosen(grid: Grid, names: Sequence[str]) -> tuple[GridModel, ...]:
         if name not in known:
             raise ConfigError(f"--model {name}: the grid has no such model; list them with --dry-run")
     return tuple(known[name] for name in names) if names else grid.models
-
-
-def require_data(grid: Grid, data: Path | None) -> Path:
-    """The data file.
-
-    Raises:
-        ConfigError: none is given, or it is not there.
-    """
-    if data is None:
-        raise ConfigError(
-            f"this study needs data, which Lampion does not download: {grid.config.data_hint}; give the file with "
-            "--data: npz, extended XYZ or frames of `lampion data convert`, which also chooses between labels"
-        )
-    if not data.is_file():
-        raise ConfigError(f"{data}: no such file")
-    return data
