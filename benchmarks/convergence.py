@@ -23,7 +23,7 @@ TITLE = "Training to an error"
 #: what the page says of the measurement
 TIMED = "every training once"
 #: of each training, the lengths; those of Lampion are `configs/molecule.yaml` with these changes
-EPOCHS = {"large": (15, 50, 150), "small": (150, 600), "mace": (20, 60, 200)}
+EPOCHS = {"large": (15, 50, 150), "small": (150,), "mace": (20, 60)}
 CHANGES = {"large": ("model.l_state=1",), "small": ("model.l_state=1", "model.channels=16")}
 
 

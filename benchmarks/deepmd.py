@@ -27,7 +27,7 @@ from lampion.training.data import read_frames
 from lampion.training.frames import Frames
 
 THEIRS, VERSION = "DeePMD-kit", "3.2.0"
-STEPS = 10000
+STEPS = 4000  # half as many again as ours takes; the error of forces stands still after 500
 
 
 @dataclass(frozen=True)
