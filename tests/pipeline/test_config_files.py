@@ -25,6 +25,7 @@ FAULTS = {
     b"- 1\n": r"\w\.yaml: expected keys such as `\w+:` and `\w+:`$",
     b"5\n": r"\w\.yaml: expected keys such as `\w+:` and `\w+:`$",
     b"zyx: 5\n": r"\w\.yaml(:1)?: zyx: (Extra inputs are not permitted|unknown key\.)$",
+    b"Zyx: 5\n": r"\w\.yaml(:1)?: Zyx: (Extra inputs are not permitted|unknown key\.)$",
     b"": r"\w\.yaml: [\w.]+( is missing|: Field required)(; give it as --model)?$",
 }
 

@@ -13,8 +13,8 @@ from lampion.training.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
 
-#: the members of a union that pydantic tried, which it appends to the keys; classes have capitals, keys have none
-_TRIED = re.compile(r"bool|int|float|str|[A-Z]\w*|(tuple|dict|list)\[.*")
+#: the members of a union that pydantic tried, which it appends to the keys
+_TRIED = re.compile(r"bool|int|float|str|Range|(tuple|dict|list)\[.*")
 
 
 def read_mapping(path: Path, example: str, files: Sequence[str] = ()) -> dict[str, Any]:
