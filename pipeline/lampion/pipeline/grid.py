@@ -24,6 +24,7 @@ from lampion.pipeline.learning import why_left_out
 from lampion.pipeline.locks import FileLock
 from lampion.pipeline.records import write_json
 from lampion.pipeline.stability import run_stability, what_is_run
+from lampion.pipeline.stability_config import StabilityConfig
 from lampion.pipeline.stages import Stage, StageRecord, run_stages
 from lampion.training.checkpoint import read_checkpoint
 from lampion.training.errors import ConfigError
@@ -157,22 +158,26 @@ class GridStudy:
     def _stages(self, model: GridModel) -> list[Stage]:
         folder = self.path(model)
         checkpoint, stability = folder / "train" / "best.ckpt", folder / "stability"
-        file = folder / self.grid.file_name
-        machine = {"processor": processor()} if self.grid.config.compiled else {}
+        config = self._test(model)
         overrides = [*model.overrides, f"data.file={self.data.frames}"]
         train = partial(work.train, self.grid.training, folder / "train", data=None, restart=True, overrides=overrides)
-        config = self.grid.stability_config(file, self.data.starts)
+        export = partial(export_checkpoint, checkpoint, config.model)
+        machine = {"processor": processor()} if self.grid.config.compiled else {}
         run = partial(run_stability, config, stability, restart=True)
         tested = what_is_run(config)
         return [
             Stage("train", train, (), (checkpoint,), self._learned(model), checkpoint.parent),
-            Stage("export", partial(export_checkpoint, checkpoint, file), (checkpoint,), (file,), machine),
-            Stage("stability", run, (file, self.data.starts), (stability / "stability.json",), tested, stability),
+            Stage("export", export, (checkpoint,), (config.model,), machine),
+            Stage("stability", run, (config.model, config.starts), (stability / "stability.json",), tested, stability),
         ]
+
+    def _test(self, model: GridModel) -> StabilityConfig:
+        """What is done with the exported model."""
+        return self.grid.stability_config(self.path(model) / self.grid.file_name, self.data.starts)
 
     def _judge_again(self, model: GridModel) -> None:
         """Judge a finished run by the present criterion, if it was judged by another one."""
-        config = self.grid.stability_config(self.path(model) / self.grid.file_name, self.data.starts)
+        config = self._test(model)
         if self.figures(model)["definition"]["name"] != config.criterion:
             run_stability(config, self.path(model) / "stability", restart=True)
 
