@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -22,9 +23,21 @@ from lampion.training.config import load_config
 TITLE = "Training to an error"
 #: what the page says of the measurement
 TIMED = "every training once"
-#: of each training, the lengths; those of Lampion are `configs/molecule.yaml` with these changes
-EPOCHS = {"large": (15, 50, 150), "small": (150,), "mace": (20, 60)}
-CHANGES = {"large": ("model.l_state=1",), "small": ("model.l_state=1", "model.channels=16")}
+
+
+class Compared(NamedTuple):
+    """Its name on the page, for how many epochs it is trained, and of ours, what `molecule.yaml` is changed by."""
+
+    shown: str
+    lengths: tuple[int, ...]
+    changes: tuple[str, ...] = ()
+
+
+COMPARED = {
+    "large": Compared("molecule.yaml, l_state 1", (15, 50, 150), ("model.l_state=1",)),
+    "small": Compared("the same with 16 channels", (150,), ("model.l_state=1", "model.channels=16")),
+    "mace": Compared("mace_run_train", (20, 60)),
+}
 
 
 def missing(shop: Workshop) -> str:
@@ -52,14 +65,14 @@ def measure(shop: Workshop) -> Record:
 
 def _trainings(shop: Workshop) -> list[tuple[str, int]]:
     """Whose, and of how many epochs; the shortest first."""
-    return [(name, epochs) for name, lengths in EPOCHS.items() for epochs in ((1,) if shop.quick else lengths)]
+    return [(name, epochs) for name, one in COMPARED.items() for epochs in ((1,) if shop.quick else one.lengths)]
 
 
 def _trained(shop: Workshop, name: str, epochs: int) -> Path:
     """Folder with `model.pt` and the time its training took."""
     assert shop.frames
-    frames, ours = shop.frames.resolve(), name in CHANGES
-    settings = [*CHANGES[name], f"epochs={epochs}"] if ours else _mace_settings(epochs)
+    frames, ours = shop.frames.resolve(), name != "mace"
+    settings = [*COMPARED[name].changes, f"epochs={epochs}"] if ours else _mace_settings(epochs)
     train = _train_lampion if ours else _train_mace
 
     def make(path: Path) -> None:
@@ -113,7 +126,7 @@ def table(record: Record) -> list[str]:
              "|---|---:|---:|---:|---:|"]  # fmt: skip
     for row in record["rows"]:
         lines.append(
-            f"| {_NAMES[row['name']]} | {row['epochs']} | {row['seconds'] / 60:.1f} "
+            f"| {COMPARED[row['name']].shown} | {row['epochs']} | {row['seconds'] / 60:.1f} "
             f"| {row['errors']['forces_mae']:.1f} | {row['errors']['energy_rmse']:.2f} |"
         )
     return lines
@@ -122,10 +135,7 @@ def table(record: Record) -> list[str]:
 def figure(record: Record) -> Figure:
     """Error against time."""
     lines: dict[str, Curve] = {}
-    for name, shown in _NAMES.items():
+    for name, one in COMPARED.items():
         rows = [row for row in record["rows"] if row["name"] == name]
-        lines[shown] = [row["seconds"] / 60 for row in rows], [row["errors"]["forces_mae"] for row in rows]
+        lines[one.shown] = [row["seconds"] / 60 for row in rows], [row["errors"]["forces_mae"] for row in rows]
     return curves(lines, "minutes of one core", "force MAE, meV/Å")
-
-
-_NAMES = {"large": "molecule.yaml, l_state 1", "small": "the same with 16 channels", "mace": "mace_run_train"}
