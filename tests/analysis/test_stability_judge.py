@@ -12,7 +12,9 @@ import pytest
 import planted
 from lampion.analysis import RunError
 from lampion.analysis.stability import PRESETS, Cause, judge
+from lampion.analysis.stability.model import JudgedModel
 from lampion.analysis.stability.records import read_failures, read_record
+from lampion.analysis.stability.report import write_stability_report
 from lampion.analysis.stability.trajectory import read_trajectories
 from planted import H_OF_O, OXYGEN
 
@@ -291,11 +293,32 @@ def test_a_record_cut_by_a_kill_is_read_up_to_the_cut(study: Path):
     path.write_text(path.read_text()[:-7])
     assert len(read_record(path).replicas[20].time) == len(whole.replicas[20].time) - 1
     path.write_text(planted.header("step replica pe ke temperature fmax dmin n_broken n_formed") + "0 1 -4")
+    (study / "failed.txt").write_text(planted.header("replica step detected kind atom_i atom_j value"))
     with pytest.raises(RunError, match="no samples; the run stopped before its first step"):
         judge(study)
     planted.write_run(study, {1: planted.state(1)})
     with pytest.raises(RunError, match="only one step was recorded"):
         judge(study)
+
+
+def test_all_may_fail_at_the_first_step(study: Path):
+    """As replicas do that were relaxed into what is no molecule: nothing is left to be sampled."""
+    for path in study.glob("*.dump"):
+        path.unlink()
+    planted.write_run(study, {}, [f"{replica} 700 700 distance 1 3 0.42" for replica in range(1, 25)])
+    found = judge(study, dropped=76)
+    assert (found.times == 0.0).all()
+    assert set(found.causes) == {Cause.COLLISION}
+    figures = found.as_dict()
+    assert (figures["failures"], figures["replicas"], figures["dropped"]) == (24, 24, 76)
+    assert figures["failure_probability"]["low"] == pytest.approx(0.025 ** (1 / 24))
+    assert figures["median_time_ps"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert figures["survival"]["high"][-1] == pytest.approx(1 - 0.025 ** (1 / 24))
+    assert figures["restricted_mean_time_ps"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    holds = planted.write_run(study.parent / "holds", {1: planted.state(1000)})
+    models = [JudgedModel("gone", figures), JudgedModel("holds", judge(holds).as_dict())]
+    for compared in (models[:1], models):
+        write_stability_report(compared, study / "report.html")
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,8 @@ def test_without_failures_there_is_no_median_and_the_band_says_how_little_is_kno
     found = restricted_mean(time, failed, HORIZON)
     assert (found.value, found.low, found.high) == (1.0, pytest.approx(0.025**0.01), 1.0)
     assert log_rank((time, failed), (time, failed)) == 1.0
+    at_once = np.zeros(4), np.ones(4, dtype=bool)
+    assert log_rank(at_once, at_once) == 1.0
     assert cumulative_incidence(time, [None] * 100) == {}
 
 

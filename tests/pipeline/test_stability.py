@@ -63,7 +63,7 @@ def test_a_finished_run_is_judged_again_without_running_and_another_is_refused(f
     first = lampion("stability", "--model", folder / "strong.pt", *given)
     assert first.code == 0, first.err
     assert first.out.splitlines()[-1] == str(tmp_path / "run/report.html")
-    assert "0 of 2 failed (0 starts dropped): below 84.2 % (95 %)" in first.out  # 1 - 0.025^(1/2)
+    assert "0 of 2 failed in 0.1 ps (0 starts dropped): below 84.2 % (95 %)" in first.out  # 1 - 0.025^(1/2)
     log = (tmp_path / "run/run/log.lammps").stat().st_mtime_ns
     again = lampion("stability", "--model", folder / "strong.pt", *given)
     assert again.code == 2
@@ -73,6 +73,28 @@ def test_a_finished_run_is_judged_again_without_running_and_another_is_refused(f
     other = lampion("stability", "--model", folder / "weak.pt", *given, "--restart", "auto")
     assert other.code == 2
     assert "its run differs in model" in other.err
+
+
+def test_what_has_run_is_judged_before_the_end_and_nothing_is_run(folder, tmp_path, lampion):
+    given = ("--model", folder / "weak.pt", "--starts", folder / "water.xyz", "--temperature", 6000, *OPTIONS)
+    asked = (*given, "-o", tmp_path / "run")
+    none = lampion("stability", *asked, "--so-far")
+    assert (none.code, "holds no run to judge" in none.err) == (2, True), none.err
+    assert not (tmp_path / "run").exists()
+    assert lampion("stability", *asked).code == 0
+    record = tmp_path / "run/run/record.txt"
+    lines = record.read_text().splitlines(keepends=True)
+    cut = next(row for row, line in enumerate(lines) if line.startswith("200 "))
+    record.write_text("".join([*lines[:cut], lines[cut][:-3]]))  # as it lies there while half of the run is to come
+    log = (tmp_path / "run/run/log.lammps").stat().st_mtime_ns
+    outcome = lampion("stability", *asked, "--so-far", "--json")
+    assert outcome.code == 0, outcome.err
+    figures = json.loads(outcome.out)
+    assert figures == json.loads((tmp_path / "run/stability.json").read_text())
+    assert figures["horizon_ps"] == pytest.approx(0.18)
+    assert max(row["time_ps"] for row in figures["times"]) <= 0.18
+    assert (tmp_path / "run/report.html").exists()
+    assert (tmp_path / "run/run/log.lammps").stat().st_mtime_ns == log
 
 
 def test_keys_of_the_file_and_what_is_wrong_with_them(folder, tmp_path, lampion):

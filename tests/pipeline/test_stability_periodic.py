@@ -86,6 +86,9 @@ def test_interrupted_it_goes_on_with_the_replica_that_is_missing(folder, tmp_pat
     kept = (tmp_path / "run/replicas/0001/run/log.lammps").stat().st_mtime_ns
     shutil.rmtree(tmp_path / "run/replicas/0002/run")
     shutil.rmtree(tmp_path / "run/run")
+    so_far = lampion("stability", *given, "--so-far", "--json", "-o", tmp_path / "run")
+    assert [row["replica"] for row in json.loads(so_far.out)["times"]] == [1, 3]
+    assert not (tmp_path / "run/replicas/0002/run").exists()
     assert lampion("stability", *given, "--restart", "auto", "-o", tmp_path / "run").code == 0
     assert (tmp_path / "run/run/record.txt").read_text() == before
     assert (tmp_path / "run/replicas/0001/run/log.lammps").stat().st_mtime_ns == kept

@@ -32,10 +32,13 @@ def stability(
     ranks: Annotated[int | None, typer.Option(help="MPI processes")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write")] = Path("stability"),
     restart: Restart = "never",
+    so_far: Annotated[
+        bool, typer.Option("--so-far", help="Judge what has been run until now, also while it goes on; run nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run replicas of a molecule or a bulk system and judge them; leaves stability.json and report.html."""
-    from lampion.pipeline.stability import run_stability, summary_lines
+    from lampion.pipeline.stability import judge_so_far, run_stability, summary_lines
     from lampion.pipeline.stability_config import stability_config
 
     given = {
@@ -52,7 +55,8 @@ def stability(
         "seed": seed,
         "ranks": ranks,
     }
-    figures = run_stability(stability_config(config, given), out, restart=restart == "auto")
+    asked = stability_config(config, given)
+    figures = judge_so_far(asked, out) if so_far else run_stability(asked, out, restart=restart == "auto")
     lines = (
         [json.dumps(figures, ensure_ascii=False)] if as_json else [*summary_lines(figures), str(out / "report.html")]
     )

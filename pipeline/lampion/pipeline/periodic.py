@@ -1,13 +1,14 @@
 """Replicas of a periodic system: each in a box and a run of its own, their records put together for the verdict."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from lampion.analysis.errors import RunError
 from lampion.analysis.fragments import BOND_FACTOR, radius_sums, unwrapped
 from lampion.analysis.stability import PRESETS
 from lampion.deploy.modelfile import Manifest
@@ -88,25 +89,31 @@ def watch(n_atoms: int, *, ensemble: str, endless: bool) -> dict[str, str | int]
     return {"limits": limits, "keep_every": LOOK_EVERY}
 
 
-def gather(folder: Folder) -> None:
-    """Put record, failures and kept frames of all replicas together in `folder.run`, as of one run."""
+def gather(folder: Folder, steps: int) -> None:
+    """Put record, failures and kept frames of all finished replicas together in `folder.run`, as of one run.
+
+    Raises:
+        RunError: not one is finished.
+    """
+    runs = {number: part.run for number, part in enumerate(folder.parts, 1) if part.finished(steps)}
+    if not runs:
+        raise RunError(f"{folder.path}: no replica has come to its end yet")
     folder.run.mkdir(exist_ok=True)
-    runs = [part.run for part in folder.parts]
     for name, column in _FILES.items():
         with atomic_path(folder.run / name) as temporary:
-            temporary.write_text("".join(_gathered([run / name for run in runs], column)))
-    for number, run in enumerate(runs, 1):
+            temporary.write_text("".join(_gathered({number: run / name for number, run in runs.items()}, column)))
+    for number, run in runs.items():
         if (kept := run / "frames.1.dump").exists():
             shutil.copyfile(kept, folder.run / f"frames.{number}.dump")
 
 
-def _gathered(paths: Sequence[Path], column: int) -> Iterator[str]:
+def _gathered(paths: Mapping[int, Path], column: int) -> Iterator[str]:
     """The header once, then the rows of all files, each with the number of its replica, in the order of their steps."""
     rows: list[tuple[int, int, str]] = []
-    for number, path in enumerate(paths, 1):
+    for number, path in paths.items():
         for line in path.read_text().splitlines(keepends=True):
             if line.startswith("#"):
-                if number == 1:
+                if number == min(paths):
                     yield line
             else:
                 words = line.split()

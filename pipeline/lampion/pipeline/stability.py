@@ -46,20 +46,47 @@ def run_stability(config: StabilityConfig, out: Path, *, restart: bool) -> dict[
         _require_same(folder, plan, restart)
     else:
         write_json(folder.plan, {"plan": plan, **prepare(config, folder)})
-    prepared = folder.prepared
-    definition = _definition(config, prepared)
-    _require_positions(folder, prepared, definition)
+    _require_positions(folder, config)
     _simulate_all(config, folder)
-    figures = judge(folder.run, definition, dropped=prepared["dropped"]).as_dict()
-    control = None
     if config.reference:
         _run_control(config, config.reference, folder)
-        found = judge(folder.control.run, definition, dropped=prepared["dropped"]).as_dict()
+    return _verdict(config, folder)
+
+
+def judge_so_far(config: StabilityConfig, out: Path) -> dict[str, Any]:
+    """Judge what has been run in `out` until now, while it goes on or after it was stopped; nothing is run.
+
+    Of a periodic system the replicas that came to their end are judged. Arguments and files as of `run_stability`.
+
+    Raises:
+        ConfigError: the folder holds no run, or another one.
+        RunError: nothing to judge yet.
+    """
+    folder = Folder(out)
+    if not folder.plan.exists():
+        raise ConfigError(f"{out}: holds no run to judge")
+    _require_same(folder, _plan(config), restart=True)
+    _require_positions(folder, config)
+    if folder.parts != [folder]:
+        periodic.gather(folder, config.steps)
+    return _verdict(config.model_copy(update={"reference": None}), folder)
+
+
+def _verdict(config: StabilityConfig, folder: Folder) -> dict[str, Any]:
+    """Judge what lies in the folder and write it down."""
+    figures, control = _judged(config, folder, folder.run), None
+    if config.reference:
+        found = _judged(config, folder, folder.control.run)
         control = JudgedModel(config.reference.stem, found)
         figures["reference"] = against(figures, found)
-    write_json(out / "stability.json", figures)
-    write_stability_report([JudgedModel(config.model.stem, figures)], out / "report.html", control=control)
+    write_json(folder.path / "stability.json", figures)
+    write_stability_report([JudgedModel(config.model.stem, figures)], folder.path / "report.html", control=control)
     return figures
+
+
+def _judged(config: StabilityConfig, folder: Folder, run: Path) -> dict[str, Any]:
+    prepared = folder.prepared
+    return judge(run, _definition(config, prepared), dropped=prepared["dropped"]).as_dict()
 
 
 def what_is_run(config: StabilityConfig) -> dict[str, Any]:
@@ -75,8 +102,9 @@ def _definition(config: StabilityConfig, prepared: dict[str, Any]) -> Definition
     return replace(definition, bonds=False) if prepared.get("endless") else definition
 
 
-def _require_positions(folder: Folder, prepared: dict[str, Any], definition: Definition) -> None:
-    if definition.needs_positions and not prepared.get("sample"):
+def _require_positions(folder: Folder, config: StabilityConfig) -> None:
+    definition = PRESETS[config.criterion]
+    if definition.needs_positions and not folder.prepared.get("sample"):
         raise ConfigError(
             f"{folder.path}: {definition.name} is about the positions of molecules during the run, which this one does "
             "not keep; run it with that criterion from the start, in another folder (-o)"
@@ -131,7 +159,7 @@ def _simulate_all(config: StabilityConfig, folder: Folder) -> None:
             seed = config.seed + number  # of a bath of its own
             _simulate(config, part, seed, prepared)
     if parts != [folder]:
-        periodic.gather(folder)
+        periodic.gather(folder, config.steps)
 
 
 def _simulate(config: StabilityConfig, folder: Folder, seed: int, prepared: dict[str, Any]) -> None:
@@ -158,7 +186,8 @@ def summary_lines(figures: dict[str, Any]) -> list[str]:
     """The verdict in a few lines."""
     causes = ", ".join(f"{name} {count}" for name, count in figures["causes"].items()) or "none"
     lines = [
-        f"{figures['failures']} of {figures['replicas']} failed ({figures['dropped']} starts dropped): "
+        f"{figures['failures']} of {figures['replicas']} failed in {figures['horizon_ps']:.3g} ps "
+        f"({figures['dropped']} starts dropped): "
         f"{figures['failure_probability']['text']}",
         f"causes: {causes}",
     ]

@@ -32,7 +32,7 @@ def survival(pools: Mapping[Value, Pool], label: str = "") -> Figure:
     for colour, (value, pooled) in zip(colours, pools.items(), strict=True):
         _step(axes, pooled.curve, pooled.horizon, colour, f"{label} {value}".strip())
     horizon = max(pooled.horizon for pooled in pools.values())
-    axes.set(xlim=(0.0, horizon), ylim=(0.0, 1.02))
+    axes.set(xlim=(0.0, horizon or None), ylim=(0.0, 1.02))  # 0: all failed at once
     if len(pools) > 1:
         title = f"first against last: p = {difference(list(pools.values())):.2g}"
         axes.legend(loc="lower left", title=title, title_fontsize=8, fontsize=8)
@@ -129,7 +129,7 @@ def incidence(pooled: Pool) -> Figure:
         label = f"{cause}, {100 * value[-1]:.1f} %"
         axes.fill_between(time, below, below + value, step="post", color=colour, linewidth=0, alpha=0.85, label=label)
         below = below + value
-    axes.set(xlim=(0.0, pooled.horizon), ylim=(0.0, min(1.0, 1.35 * float(below.max()))))
+    axes.set(xlim=(0.0, pooled.horizon or None), ylim=(0.0, min(1.0, 1.35 * float(below.max()))))
     axes.legend(loc="upper left", fontsize=8)
     return figure
 

@@ -1,7 +1,7 @@
 """A folder of watched replicas: its record, its failures, the frames kept before each, and a sampled run if any."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lampion.analysis.errors import RunError
@@ -41,11 +41,14 @@ def read_watched(folder: Path) -> Watched:
     """Read record and failures, whatever their names, `PREFIX.<replica>.dump` and `trajectory*.dump`, if there are any.
 
     Raises:
-        RunError: no record or failures, or several; a file damaged; a failed replica the run does not have.
+        RunError: no record or failures, or several; a file damaged; a failed replica the run does not have; neither a
+            sample nor a failure.
     """
     record = read_record(_only(folder, RECORD_COLUMNS))
     path = _only(folder, FAILURE_COLUMNS)
     removals = {removal.replica: removal for removal in read_failures(path)}
+    if not record.replicas:
+        record = _all_failed_at_once(record, removals)
     for replica, removal in removals.items():
         if removal.step < record.first_step or not set(removal.pair) <= set(range(len(record.header.elements) + 1)):
             raise RunError(f"{path}: the failure of replica {replica} is not of the run of {record.path.name}")
@@ -61,6 +64,13 @@ def read_watched(folder: Path) -> Watched:
     sampled = sorted(folder.glob(SAMPLED))
     whole = read_trajectories(sampled, record.header, record.first_step) if sampled else {}
     return Watched(record, removals, kept, whole)
+
+
+def _all_failed_at_once(record: Record, removals: dict[int, Removal]) -> Record:
+    """The record of a run in which nothing was left to be sampled, as when starts relax into what is no molecule."""
+    if not removals:
+        raise RunError(f"{record.path}: no samples; the run stopped before its first step or was not watched")
+    return replace(record, first_step=min(removal.step for removal in removals.values()))
 
 
 def _only(folder: Path, columns: list[str]) -> Path:

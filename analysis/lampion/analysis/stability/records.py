@@ -52,7 +52,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Record:
-    """All samples: replica -> series. `end` is the time of the last sample of any replica, ps."""
+    """All samples: replica -> series. `end` is the time of the last sample of any replica, ps.
+
+    Without a replica where all were taken out before the first sample.
+    """
 
     path: Path
     header: Header
@@ -78,12 +81,12 @@ def read_record(path: Path) -> Record:
     """Read a record; a last line without its end, as a killed run leaves it, is passed over.
 
     Raises:
-        RunError: missing, of another kind, damaged, without samples, or a replica sampled twice at a step.
+        RunError: missing, of another kind, damaged, or a replica sampled twice at a step.
     """
     header, body = _split(path, RECORD_COLUMNS)
     table = _table(path, body)
     if len(table) == 0:
-        raise RunError(f"{path}: no samples; the run stopped before its first step or was not watched")
+        return Record(path, header, {}, interval=0.0, end=0.0, first_step=0)
     step, replica = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
     order = np.lexsort((step, replica))
     starts = np.flatnonzero(np.diff(replica[order], prepend=-1))

@@ -56,9 +56,9 @@ def judge(folder: Path, definition: Definition = LAMPION, *, dropped: int = 0) -
     watched = read_watched(folder)
     # A survivor was followed to the last sample of the run; of one time step more or less nobody can tell.
     horizon = watched.record.end
-    if horizon <= 0.0:
-        raise RunError(f"{watched.record.path}: only one step was recorded; nothing can be said about stability")
     failures = first_failures(watched, definition)
+    if horizon <= 0.0 and not all(failures.values()):
+        raise RunError(f"{watched.record.path}: only one step was recorded; nothing can be said about stability")
     times = np.array([min(failure.time, horizon) if failure else horizon for failure in failures.values()])
     causes = tuple(failure.cause if failure else None for failure in failures.values())
     walks = _walks(watched, failures)

@@ -37,7 +37,7 @@ def survival_curve(time: Array, failed: Mask) -> Curve:
 
     d_i replicas failed at t_i, n_i were followed until then. Band: S^exp(±z s), s² = Σ d_i / (n_i (n_i - d_i)) / ln² S,
     z = 1.96; where S is still 1, and that has no width, down to 0.025^(1/n_i) as for no failure of n_i; where S is 0,
-    up to the last value above.
+    up to the last value above, or to 1 - 0.025^(1/n) if all n fail at once.
 
     Args:
         time: (n,) of failure, or the time followed. failed: (n,).
@@ -52,7 +52,7 @@ def survival_curve(time: Array, failed: Mask) -> Curve:
     none_of = ((1.0 - LEVEL) / 2.0) ** (1.0 / at_risk)
     low = np.where(value == 1.0, none_of, band.low.probabilities)
     high = np.where(value == 1.0, 1.0, band.high.probabilities)
-    low[value == 0.0], high[value == 0.0] = 0.0, high[value > 0.0][-1] if (value > 0.0).any() else 1.0
+    low[value == 0.0], high[value == 0.0] = 0.0, high[value > 0.0][-1] if (value > 0.0).any() else 1.0 - none_of[0]
     starts = zip((0.0, 1.0, none_of[0], 1.0), (found.quantiles, value, low, high), strict=True)
     return Curve(*(np.concatenate([[first], part]) for first, part in starts))
 
@@ -116,14 +116,16 @@ def restricted_mean(time: Array, failed: Mask, horizon: float) -> Estimate:
 
 
 def log_rank(first: tuple[Array, Mask], second: tuple[Array, Mask]) -> float:
-    """Probability of curves so different if both models fail alike: two-sided log-rank test; 1 without any failure.
+    """Probability of curves so different if both models fail alike: two-sided log-rank test.
+
+    1 where nothing tells them apart: no failure, or all replicas of both fail at one time.
 
     Args:
         first, second: times and failed of the replicas of either model.
     """
-    if not (first[1].any() or second[1].any()):
-        return 1.0
-    return float(logrank(_censored(*first), _censored(*second)).pvalue)
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        probability = float(logrank(_censored(*first), _censored(*second)).pvalue)
+    return 1.0 if math.isnan(probability) else probability
 
 
 def _censored(time: Array, failed: Mask) -> CensoredData:
