@@ -5,7 +5,7 @@ import json
 import ase.io
 import numpy as np
 import pytest
-from ase import Atoms, units
+from ase import units
 from ase.build import molecule
 
 import lj
@@ -118,14 +118,6 @@ def test_frames_of_different_molecules_are_refused(tmp_path):
     ase.io.write(tmp_path / "mixed.xyz", [molecule("H2O"), molecule("CH4")])
     with pytest.raises(DataError, match=r"mixed\.xyz: frame 1 is CH4, frame 0 is OH2"):
         read_molecules(tmp_path / "mixed.xyz")
-
-
-def test_starts_that_do_not_relax_are_dropped_and_counted(folder):
-    apart = Atoms(WATER.numbers, WATER.positions * 1.3)
-    found = starts.relax([WATER.copy(), apart], folder / "strong.pt", fmax=0.05, steps=100)
-    assert (len(found.molecules), found.dropped) == (2, 0)
-    assert found.molecules[0].get_distance(0, 1) == pytest.approx(found.molecules[1].get_distance(0, 1), abs=2e-3)
-    assert starts.relax([apart], folder / "strong.pt", fmax=0.05, steps=2).dropped == 1
 
 
 def test_molecules_start_without_momentum_apart_and_as_they_were(tmp_path):

@@ -1,5 +1,6 @@
 """A model file as an ASE calculator: relaxations, phonons and anything else ASE does, on the potential `lmp` runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from lampion.deploy.modelfile import ModelFileError, load_model
 from lampion.training.build import torch_dtype
+from lampion.training.evaluate import evaluate
+from lampion.training.frames import Floats
 from lampion.training.graphs import Graph
 from lampion.training.neighbors import neighbor_edges
 from lampion.training.predict import predict
@@ -60,6 +63,17 @@ class LampionCalculator(Calculator):
                 stress = -0.5 * (virial[0] + virial[0].T) / frame.get_volume()
                 self.results["stress"] = full_3x3_to_voigt_6_stress(stress.astype(float))
 
+    def forces_of(self, frames: Sequence[Atoms]) -> list[Floats]:
+        """(n_atoms, 3) forces of each frame, eV/Å: of many small ones at once, much faster than one by one.
+
+        Raises:
+            ModelFileError: an element the model does not know.
+        """
+        if not frames:
+            return []
+        forces = evaluate(self._module, (self._graph(atoms) for atoms in frames)).forces_predicted
+        return np.split(forces, np.cumsum([len(atoms) for atoms in frames])[:-1])
+
     def _graph(self, atoms: Atoms) -> Graph:
         types = self._types(atoms)
         index, vectors = neighbor_edges(atoms.positions, np.array(atoms.cell), atoms.pbc, self.manifest.cutoff)
@@ -73,7 +87,7 @@ class LampionCalculator(Calculator):
             types=torch.tensor(types),
             edge_index=torch.from_numpy(index),
             edge_vectors=torch.from_numpy(vectors).to(dtype),
-            opposite=torch.empty(0, dtype=torch.int64),
+            opposite=torch.zeros(index.shape[1], dtype=torch.int64),  # only training needs it
             frame_of_node=torch.zeros(n_atoms, dtype=torch.int64),
             n_atoms=torch.tensor([n_atoms], dtype=dtype),
             volume=torch.ones(1, dtype=dtype),

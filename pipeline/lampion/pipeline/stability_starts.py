@@ -10,6 +10,7 @@ from lampion.deploy.modelfile import read_manifest
 from lampion.pipeline import periodic, starts
 from lampion.pipeline.molecules import read_systems, without_cells
 from lampion.pipeline.progress import task
+from lampion.pipeline.relaxation import relax
 from lampion.pipeline.stability_config import StabilityConfig
 from lampion.pipeline.stability_folder import Folder
 from lampion.training.errors import ConfigError, DataError
@@ -38,7 +39,7 @@ def prepare(config: StabilityConfig, folder: Folder) -> dict[str, Any]:
 def _molecules(config: StabilityConfig, folder: Folder, drawn: list[Atoms], rng: np.random.Generator) -> dict[str, Any]:
     """All in one data file."""
     with task("relaxing") as shown:
-        found = starts.relax(
+        found = relax(
             drawn,
             config.model,
             fmax=config.relax_fmax,

@@ -1,7 +1,6 @@
-"""Where replicas start: relaxed, set in motion, and, of molecules, laid out in one box."""
+"""Where replicas start: set in motion, and, of molecules, laid out in one box."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import ase.io
@@ -9,9 +8,7 @@ import ase.units
 import numpy as np
 from ase import Atoms
 from ase.md.velocitydistribution import Stationary, ZeroRotation
-from ase.optimize import BFGS
 
-from lampion.deploy.calculator import LampionCalculator
 from lampion.deploy.modelfile import Manifest
 from lampion.pipeline.data_file import data_file, edges
 from lampion.training.files import atomic_path
@@ -19,33 +16,6 @@ from lampion.training.files import atomic_path
 #: least distance between the centres of two molecules, and between a molecule and its own image beyond the cutoff, Å
 SPACING, MARGIN = 10.0, 4.0
 _PER_PS = 1000.0 * ase.units.fs  # velocities of ASE in Å/ps
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Starts:
-    """Molecules at rest in their minima, and how many others did not get there."""
-
-    molecules: list[Atoms]
-    dropped: int
-
-
-def relax(
-    molecules: Sequence[Atoms], model: Path, *, fmax: float, steps: int, progress: Progress | None = None
-) -> Starts:
-    """Relax with BFGS; a molecule whose largest force is still above `fmax` (eV/Å) after `steps` is dropped."""
-    calculator = LampionCalculator(model)
-    relaxed = []
-    for number, molecule in enumerate(molecules):
-        atoms = molecule.copy()
-        atoms.calc = calculator
-        with BFGS(atoms, logfile=None) as search:
-            if search.run(fmax=fmax, steps=steps):
-                relaxed.append(Atoms(atoms.numbers, atoms.positions))
-        if progress:
-            progress(number + 1, len(molecules))
-    return Starts(relaxed, len(molecules) - len(relaxed))
 
 
 def set_in_motion(molecules: Sequence[Atoms], kelvin: float, rng: np.random.Generator) -> None:
