@@ -19,6 +19,13 @@ class Holed(Water):
         return self.bonds(like, r) + 0.0 * torch.sqrt(torch.where(like, 1.0, 1.5 - r))
 
 
+class Bursting(Water):
+    """Infinite beyond 1.5 Å."""
+
+    def pair(self, like: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
+        return self.bonds(like, r) + torch.exp(1e4 * torch.where(like, -1.0, r - 1.5))
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return lj.write_model(Water(4.5), tmp_path_factory.mktemp("relaxation") / "strong.pt", ("H", "O"), cutoff=6.0)
@@ -57,11 +64,12 @@ def test_what_does_not_come_to_rest_in_time_is_dropped_and_counted(model):
     assert told == [(1, 2), (1, 2), (2, 2)]
 
 
-def test_a_molecule_whose_forces_are_no_numbers_is_dropped_and_disturbs_no_other(model, tmp_path):
-    holed = lj.write_model(Holed(4.5), tmp_path / "holed.pt", ("H", "O"), cutoff=6.0)
-    broken = Atoms(WATER.numbers, WATER.positions * 1.8)
+@pytest.mark.parametrize("kind", [Holed, Bursting])
+def test_a_molecule_whose_forces_are_no_numbers_is_dropped_and_disturbs_no_other(model, tmp_path, kind):
+    unsound = lj.write_model(kind(4.5), tmp_path / "unsound.pt", ("H", "O"), cutoff=6.0)
+    broken = Atoms("OH", [(0, 0, 0), (1, 1, 1)])
     molecules = [*out_of_shape(2), broken]
-    found = relax(molecules, holed, fmax=0.05, steps=100)
+    found = relax(molecules, unsound, fmax=0.05, steps=100)
     assert (len(found.molecules), found.dropped) == (2, 1)
     whole = relax(molecules[:2], model, fmax=0.05, steps=100)
     for atoms, same in zip(found.molecules, whole.molecules, strict=True):

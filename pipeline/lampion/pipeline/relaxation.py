@@ -25,7 +25,7 @@ class Relaxed:
 def relax(
     molecules: Sequence[Atoms], model: Path, *, fmax: float, steps: int, progress: Progress | None = None
 ) -> Relaxed:
-    """Relax with BFGS (ASE's), side by side: a call of the model costs about as much for a hundred small molecules.
+    """Relax with BFGS (ASE's), side by side: one call of the model for all, several times as fast as one by one.
 
     Args:
         molecules: of one or several kinds; left as they are.
@@ -41,13 +41,13 @@ def relax(
         frames = [search.atoms for search in searches.values()]
         for number, atoms, forces in zip(list(searches), frames, calculator.forces_of(frames), strict=True):
             largest = np.linalg.norm(forces, axis=1).max()
-            if largest < fmax:
-                at_rest[number] = Atoms(atoms.numbers, atoms.positions)
-            if largest >= fmax and step < steps:
+            if fmax <= largest < np.inf and step < steps:
                 atoms.calc = SinglePointCalculator(atoms, forces=forces)
                 searches[number].step()
-            else:
-                del searches[number]
+                continue
+            if largest < fmax:
+                at_rest[number] = Atoms(atoms.numbers, atoms.positions)
+            del searches[number]
         if progress:
             progress(len(molecules) - len(searches), len(molecules))
         if not searches:

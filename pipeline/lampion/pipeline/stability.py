@@ -56,7 +56,8 @@ def run_stability(config: StabilityConfig, out: Path, *, restart: bool) -> dict[
 def judge_so_far(config: StabilityConfig, out: Path) -> dict[str, Any]:
     """Judge what has been run in `out` until now, while it goes on or after it was stopped; nothing is run.
 
-    Of a periodic system the replicas that came to their end are judged. Arguments and files as of `run_stability`.
+    Of a periodic system the replicas that came to their end are judged. The reference is left out, since it runs when
+    the model is done. Arguments and files as of `run_stability`.
 
     Raises:
         ConfigError: the folder holds no run, or another one.
@@ -67,16 +68,14 @@ def judge_so_far(config: StabilityConfig, out: Path) -> dict[str, Any]:
         raise ConfigError(f"{out}: holds no run to judge")
     _require_same(folder, _plan(config), restart=True)
     _require_positions(folder, config)
-    if folder.parts != [folder]:
-        periodic.gather(folder, config.steps)
     return _verdict(config.model_copy(update={"reference": None}), folder)
 
 
 def _verdict(config: StabilityConfig, folder: Folder) -> dict[str, Any]:
     """Judge what lies in the folder and write it down."""
-    figures, control = _judged(config, folder, folder.run), None
+    figures, control = _judged(config, folder), None
     if config.reference:
-        found = _judged(config, folder, folder.control.run)
+        found = _judged(config, folder.control)
         control = JudgedModel(config.reference.stem, found)
         figures["reference"] = against(figures, found)
     write_json(folder.path / "stability.json", figures)
@@ -84,9 +83,11 @@ def _verdict(config: StabilityConfig, folder: Folder) -> dict[str, Any]:
     return figures
 
 
-def _judged(config: StabilityConfig, folder: Folder, run: Path) -> dict[str, Any]:
+def _judged(config: StabilityConfig, folder: Folder) -> dict[str, Any]:
     prepared = folder.prepared
-    return judge(run, _definition(config, prepared), dropped=prepared["dropped"]).as_dict()
+    if folder.parts != [folder]:
+        periodic.gather(folder, config.steps)
+    return judge(folder.run, _definition(config, prepared), dropped=prepared["dropped"]).as_dict()
 
 
 def what_is_run(config: StabilityConfig) -> dict[str, Any]:
@@ -153,13 +154,11 @@ def _require_same(folder: Folder, plan: dict[str, Any], restart: bool) -> None:
 
 def _simulate_all(config: StabilityConfig, folder: Folder) -> None:
     """Run what is missing, in one `lmp` after the other."""
-    prepared, parts = folder.prepared, folder.parts
-    for number, part in enumerate(parts):
+    prepared = folder.prepared
+    for number, part in enumerate(folder.parts):
         if not part.finished(config.steps):
             seed = config.seed + number  # of a bath of its own
             _simulate(config, part, seed, prepared)
-    if parts != [folder]:
-        periodic.gather(folder, config.steps)
 
 
 def _simulate(config: StabilityConfig, folder: Folder, seed: int, prepared: dict[str, Any]) -> None:
@@ -186,7 +185,7 @@ def summary_lines(figures: dict[str, Any]) -> list[str]:
     """The verdict in a few lines."""
     causes = ", ".join(f"{name} {count}" for name, count in figures["causes"].items()) or "none"
     lines = [
-        f"{figures['failures']} of {figures['replicas']} failed in {figures['horizon_ps']:.3g} ps "
+        f"{figures['failures']} of {figures['replicas']} failed in {figures['horizon_ps']:g} ps "
         f"({figures['dropped']} starts dropped): "
         f"{figures['failure_probability']['text']}",
         f"causes: {causes}",
