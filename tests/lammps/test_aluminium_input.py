@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from lampion.analysis.run import load_energies
-from lampion.analysis.timestep import timestep_law
 from lampion.pipeline import work
 from lampion.pipeline.runner import run_lammps
 from lampion.pipeline.shipped import shipped_path
 from lampion.training.data import read_frames
+from timesteps import law_of
 
 EVERY, FRAMES = 100, 25
 
@@ -42,14 +41,6 @@ def moved(frames, k):
 
 
 def test_the_potential_conserves_energy_by_the_square_of_the_time_step(reference, tmp_path):
-    runs = []
-    for dt in (1, 2, 4, 8):
-        result = run_lammps(
-            shipped_path("lammps_inputs/aluminium/md-reference.in"),
-            folder=tmp_path / str(dt),
-            variables={"start": str(reference / "aluminium.data"), "dt": dt, "steps": 1600 // dt, "every": 16 // dt},
-        )
-        assert result.ending.ok, result.ending
-        runs.append(load_energies(tmp_path / str(dt)))
-    law = timestep_law([run.thermo.time_step for run in runs], [run.conserved_energy() for run in runs])
+    script = shipped_path("lammps_inputs/aluminium/md-reference.in")
+    law = law_of(script, tmp_path, (1, 2, 4, 8), 1600, {"start": str(reference / "aluminium.data"), "every": 2})
     assert law.deviation < 0.2

@@ -15,6 +15,7 @@ import molecule
 from lampion.deploy.modelfile import read_manifest
 from lampion.deploy.verify import ExportError
 from lampion.pipeline import grid as grid_module
+from lampion.pipeline import model_form
 from lampion.pipeline.grid_config import load_grid
 from lampion.pipeline.grid_workers import LEDGER, scheduling
 from lampion.pipeline.learning import why_left_out
@@ -182,7 +183,7 @@ def test_models_are_compiled_where_the_study_says_so(data, tmp_path, lampion, mo
     def elsewhere() -> list[str]:
         return ["sse2"]
 
-    monkeypatch.setattr(grid_module, "processor", elsewhere)  # what goes on there cannot run code of this machine
+    monkeypatch.setattr(model_form, "processor", elsewhere)  # what goes on there cannot run code of this machine
     assert lampion("study", study, "--data", data, "-o", out).code == 130
     again = json.loads((out / "models/forces3-train40/stages.json").read_text())
     assert again["train"] == stages["train"]
@@ -193,7 +194,7 @@ def test_compiled_models_without_a_compiler_are_refused_before_training(data, tm
     def none() -> str:
         raise ExportError("there is none")
 
-    monkeypatch.setattr(grid_module, "compiler", none)
+    monkeypatch.setattr(model_form, "compiler", none)
     outcome = lampion("study", write_study(tmp_path, compiled=True), "--data", data, "-o", tmp_path / "out")
     assert (outcome.code, "install g++, or say `compiled: false`" in outcome.err) == (2, True), outcome.err
     assert not (tmp_path / "out/models").exists()

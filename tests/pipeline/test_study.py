@@ -6,10 +6,9 @@ import time
 
 import pytest
 
-from lampion.analysis.run import load_energies
-from lampion.analysis.timestep import timestep_law
 from lampion.pipeline.runner import run_lammps
 from lampion.pipeline.shipped import shipped_path
+from timesteps import law_of
 
 
 @pytest.fixture(scope="session")
@@ -86,20 +85,19 @@ def test_md_runs_in_other_ensembles(finished, tmp_path, ensemble):
 
 def test_seed_in_breaks_the_law(tmp_path):
     """Negative control: a bare lj/cut has an energy error that no time step removes."""
-    runs = []
-    for dt in (2, 4, 8, 16):
-        result = run_lammps(
-            shipped_path("lammps_inputs/argon/seed.in"),
-            folder=tmp_path / str(dt),
-            variables={"ensemble": "nve", "dt": dt, "thermo": 1, "equilibrate": 3000, "steps": 4000 // dt},
-        )
-        assert result.ending.ok, result.ending
-        runs.append(load_energies(tmp_path / str(dt)))
-    law = timestep_law([run.thermo.time_step for run in runs], [run.conserved_energy() for run in runs])
+    script = shipped_path("lammps_inputs/argon/seed.in")
+    law = law_of(script, tmp_path, (2, 4, 8, 16), 4000, {"ensemble": "nve", "thermo": 1, "equilibrate": 3000})
     assert law.deviation > 0.5
 
 
-@pytest.mark.parametrize(("system", "own"), [("argon", {"pair_modify"}), ("aluminium", {"variable potential"})])
+@pytest.mark.parametrize(
+    ("system", "own"),
+    [
+        ("argon", {"pair_modify"}),
+        ("aluminium", {"variable potential"}),
+        ("water", {"bond_style", "bond_coeff", "angle_style", "angle_coeff", "special_bonds", "kspace_style"}),
+    ],
+)
 def test_control_run_differs_from_the_learned_one_in_the_potential_alone(system, own):
     learned, reference = (
         shipped_path(f"lammps_inputs/{system}/{name}").read_text() for name in ("md.in", "md-reference.in")
@@ -109,4 +107,5 @@ def test_control_run_differs_from_the_learned_one_in_the_potential_alone(system,
     ]
     only = [set(a) - set(b) for a, b in (commands, commands[::-1])]
     names = [{" ".join(line.split()[: 1 + line.startswith("variable")]) for line in side} for side in only]
-    assert names == [{"pair_style", "pair_coeff", "variable model"}, {"pair_style", "pair_coeff"} | own]
+    both = {"pair_style", "pair_coeff"} | (own & {"special_bonds"})
+    assert names == [both | {"variable model"}, both | own]

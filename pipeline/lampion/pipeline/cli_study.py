@@ -15,7 +15,7 @@ def study(
     name: Annotated[
         str,
         typer.Argument(
-            help="Shipped study (aluminium, argon, ethanol: see docs/study.md), or the path of a study file"
+            help="Shipped study (aluminium, argon, water; ethanol: see docs/study.md), or the path of a study file"
         ),
     ],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; default: runs/NAME")] = None,
@@ -49,11 +49,13 @@ def _refuse(options: dict[str, object], name: str) -> None:
 
 
 def _one_system(name: str, out: Path | None, sets: list[str]) -> None:
+    from lampion.pipeline.model_form import require_compiler
     from lampion.pipeline.stages import StageRecord, run_stages
     from lampion.pipeline.study import Study
     from lampion.pipeline.study_config import find_study
 
     files = find_study(name, sets)
+    require_compiler(files.config.compiled)
     folder = out or Path("runs") / files.config.system
     folder.mkdir(parents=True, exist_ok=True)
     record = StageRecord(folder / "stages.json")

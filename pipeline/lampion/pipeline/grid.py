@@ -14,14 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from lampion.deploy.compile import compiler, processor
 from lampion.deploy.export import export_checkpoint
-from lampion.deploy.verify import ExportError
 from lampion.pipeline import work
 from lampion.pipeline.grid_config import Grid, GridModel
 from lampion.pipeline.grid_data import GridData
 from lampion.pipeline.learning import why_left_out
 from lampion.pipeline.locks import FileLock
+from lampion.pipeline.model_form import machine_of, require_compiler
 from lampion.pipeline.records import write_json
 from lampion.pipeline.stability import run_stability, what_is_run
 from lampion.pipeline.stability_config import StabilityConfig
@@ -76,8 +75,7 @@ class GridStudy:
             ConfigError: fewer frames than the largest training needs; compiled models, but no compiler.
             DataError: frames that cannot be read or trained on.
         """
-        if self.grid.config.compiled:
-            _require_compiler()
+        require_compiler(self.grid.config.compiled)
         with FileLock(self.folder / "data.lock"):
             run_stages([self.data.stage()], StageRecord(self.folder / "data.json"), lambda _: None)
 
@@ -162,7 +160,7 @@ class GridStudy:
         overrides = [*model.overrides, f"data.file={self.data.frames}"]
         train = partial(work.train, self.grid.training, folder / "train", data=None, restart=True, overrides=overrides)
         export = partial(export_checkpoint, checkpoint, config.model)
-        machine = {"processor": processor()} if self.grid.config.compiled else {}
+        machine = machine_of(self.grid.config.compiled)
         run = partial(run_stability, config, stability, restart=True)
         tested = what_is_run(config)
         return [
@@ -197,15 +195,6 @@ class GridStudy:
             return f"{outcome.kind}: {outcome.reason}"
         figures = self.figures(model)
         return f"{figures['failures']} of {figures['replicas']} failed"
-
-
-def _require_compiler() -> None:
-    """Before hours of training, not after."""
-    try:
-        compiler()
-    except ExportError as error:
-        remedy = "install g++, or say `compiled: false` in a copy of the study"
-        raise ConfigError(f"the study's models are to be compiled, and there is no C++ compiler; {remedy}") from error
 
 
 @contextmanager

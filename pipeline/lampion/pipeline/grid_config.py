@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lampion.deploy.modelfile import COMPILED
+from lampion.pipeline.model_form import MEANING, file_name
 from lampion.pipeline.shipped import shipped_path
 from lampion.pipeline.stability_config import StabilityConfig, stability_config
 from lampion.training.config import TrainConfig, load_config
@@ -39,9 +39,7 @@ class GridConfig(BaseModel):
     training: str = Field(description="name of the training config")
     grid: dict[str, Axis] = Field(min_length=1, description="name in the report -> what varies")
     set: dict[str, Any] = Field(default_factory=dict, description="further keys of the training config, all models")
-    compiled: bool = Field(
-        False, description="export for this machine's processor: several times faster in lmp, needs g++"
-    )
+    compiled: bool = Field(False, description=MEANING)
     valid_share: float | None = Field(None, gt=0, description="frames of validation per frame of training")
     stability: dict[str, Any] = Field(default_factory=dict, description="keys of `lampion stability`")
 
@@ -79,7 +77,7 @@ class Grid:
     @property
     def file_name(self) -> str:
         """Of every exported model."""
-        return "model" + (COMPILED if self.config.compiled else ".pt")
+        return file_name(self.config.compiled)
 
     def train_config(self, model: GridModel, data: Path) -> TrainConfig:
         """Training configuration of one model."""

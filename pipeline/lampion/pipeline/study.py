@@ -11,6 +11,7 @@ from lampion.deploy.modelfile import read_manifest
 from lampion.pipeline import work
 from lampion.pipeline.evaluation import Options as EvaluationOptions
 from lampion.pipeline.evaluation import evaluate_sets, write_parity
+from lampion.pipeline.model_form import file_name, machine_of
 from lampion.pipeline.records import write_json
 from lampion.pipeline.stages import Stage, StageRecord
 from lampion.pipeline.study_config import StudyFiles
@@ -33,7 +34,7 @@ class Study:
         self.frames = self.folder / "frames.h5"
         self.checkpoint = self.folder / "train" / "best.ckpt"
         self.test = self.folder / "train" / "test.h5"
-        self.model = self.folder / "model.pt"
+        self.model = self.folder / file_name(self.config.compiled)
         self.errors, self.parity = self.folder / "test-errors.json", self.folder / "parity.npz"
         self.learned, self.reference = self.folder / "md", self.folder / "md-reference"
 
@@ -43,7 +44,7 @@ class Study:
             self._generate(),
             Stage("label", self._label, (self.folder / "reference" / "log.lammps",), (self.frames,)),
             self._train(),
-            Stage("export", self._export, (self.checkpoint,), (self.model,)),
+            Stage("export", self._export, (self.checkpoint,), (self.model,), machine_of(self.config.compiled)),
             Stage("evaluate", self._evaluate, (self.model, self.test), (self.errors, self.parity)),
             self._dynamics("reference dynamics", self.reference, self.config.md),
             self._dynamics("learned dynamics", self.learned, self.config.md, model=self.model),

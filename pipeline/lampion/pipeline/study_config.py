@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lampion.pipeline.model_form import MEANING
 from lampion.pipeline.shipped import shipped_path
 from lampion.training.errors import ConfigError
 from lampion.training.yaml_file import read_mapping, validated
@@ -17,6 +18,7 @@ class StudyConfig(BaseModel):
 
     system: str = Field(description="folder of lammps_inputs and name of the training config")
     title: str = Field(description="heading of the report")
+    compiled: bool = Field(False, description=MEANING)
     ranks: int = Field(1, ge=1, description="MPI processes of the learned runs")
     reference: dict[str, int | float | str] = Field(default_factory=dict, description="variables of reference.in")
     md: dict[str, int | float | str] = Field(default_factory=dict, description="variables of md.in and md-reference.in")
