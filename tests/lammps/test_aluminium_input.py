@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lampion.pipeline import work
-from lampion.pipeline.runner import run_lammps
+from lampion.pipeline.lmp.runner import run_lammps
 from lampion.pipeline.shipped import shipped_path
 from lampion.training.data import read_frames
 from timesteps import law_of

@@ -8,7 +8,7 @@ import pytest
 
 import argon
 from lampion.deploy.export import export_checkpoint
-from lampion.pipeline.runner import RunResult, run_lammps
+from lampion.pipeline.lmp.runner import RunResult, run_lammps
 from lampion.pipeline.shipped import shipped_path
 from lampion.training.config import load_config
 from lampion.training.hdf5 import write_hdf5

@@ -12,8 +12,8 @@ import laws
 from lampion.analysis import analyze_run, verdict_table
 from lampion.deploy.export import export_model, script
 from lampion.deploy.modelfile import Manifest, read_manifest, save_model
-from lampion.pipeline.check import check_model
-from lampion.pipeline.runner import run_lammps
+from lampion.pipeline.check.laws import check_model
+from lampion.pipeline.lmp.runner import run_lammps
 from lampion.training.config import load_config
 from lampion.training.hdf5 import write_hdf5
 from lampion.training.lammps_labels import read_lammps

@@ -9,7 +9,7 @@ from ase import units
 from torch import Tensor
 
 from lampion.deploy.modelfile import Manifest, save_model
-from lampion.pipeline.runner import RunResult, run_lammps
+from lampion.pipeline.lmp.runner import RunResult, run_lammps
 from lampion.pipeline.shipped import shipped_path
 from replicas import ethanol, failures, rows
 from stock_lmp import binary

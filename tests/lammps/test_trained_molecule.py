@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lampion.deploy.export import export_checkpoint
-from lampion.pipeline.relaxation import relax
-from lampion.pipeline.starts import set_in_motion
+from lampion.pipeline.stability.layout import set_in_motion
+from lampion.pipeline.stability.relaxation import relax
 from replicas import ETHANOL, INVISIBLE, Replicas
 
 CHECKPOINT = Path(__file__).parent.parent / "data" / "ethanol.ckpt"

@@ -8,7 +8,7 @@ import lj
 from lampion.analysis.run import load_run
 from lampion.deploy.calculator import LampionCalculator
 from lampion.pipeline import work
-from lampion.pipeline.runner import run_lammps
+from lampion.pipeline.lmp.runner import run_lammps
 from lampion.pipeline.shipped import shipped_path
 from lampion.training.data import read_frames
 from timesteps import law_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lampion.pipeline.cli import main
+from lampion.pipeline.cli.main import main
 from lampion.pipeline.shipped import copy_inputs
 
 

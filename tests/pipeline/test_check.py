@@ -11,7 +11,7 @@ import laws
 import lj
 from lampion.deploy.export import export_checkpoint
 from lampion.deploy.modelfile import Manifest, save_model
-from lampion.pipeline.check import Row, check_model
+from lampion.pipeline.check.laws import Row, check_model
 from lampion.training.config import load_config
 from lampion.training.hdf5 import write_hdf5
 from lampion.training.train import Training

@@ -8,7 +8,7 @@ import pytest
 
 import argon
 import lj
-from lampion.pipeline.runner import run_lammps
+from lampion.pipeline.lmp.runner import run_lammps
 from lampion.training.hdf5 import read_hdf5, write_hdf5
 
 RUN = """

@@ -2,11 +2,11 @@
 
 import pytest
 
-from lampion.pipeline.grid_config import load_grid
-from lampion.pipeline.improve_config import improve_config
-from lampion.pipeline.search import load_search
-from lampion.pipeline.stability_config import stability_config
-from lampion.pipeline.study_config import find_study
+from lampion.pipeline.grid.config import load_grid
+from lampion.pipeline.improve.config import improve_config
+from lampion.pipeline.stability.config import stability_config
+from lampion.pipeline.study.config import find_study
+from lampion.pipeline.tune.space import load_search
 from lampion.training.config import load_config
 from lampion.training.errors import ConfigError
 

@@ -14,11 +14,11 @@ import lj
 from lampion.analysis.stability.folder import read_watched
 from lampion.deploy.export import export_checkpoint, script
 from lampion.deploy.modelfile import Manifest, ModelFileError, read_manifest, save_model
-from lampion.pipeline.approaches import approaches
-from lampion.pipeline.diagnose_case import Case, portable
-from lampion.pipeline.relabel import relabel
-from lampion.pipeline.replay import Replay, replay
-from lampion.pipeline.runner import run_lammps
+from lampion.pipeline.diagnose.approaches import approaches
+from lampion.pipeline.diagnose.case import Case, portable
+from lampion.pipeline.lmp.relabel import relabel
+from lampion.pipeline.lmp.replay import Replay, replay
+from lampion.pipeline.lmp.runner import run_lammps
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.frames import Frames
 from lampion.training.hdf5 import write_hdf5

@@ -8,10 +8,10 @@ import torch
 
 from lampion.deploy import plugin_dir
 from lampion.deploy.modelfile import load_model
-from lampion.pipeline import doctor, probe
-from lampion.pipeline.doctor import Finding, examine, explain
-from lampion.pipeline.environment import PluginEntry
-from lampion.pipeline.runner import run_lammps
+from lampion.pipeline.doctor import examination, probe
+from lampion.pipeline.doctor.examination import Finding, examine, explain
+from lampion.pipeline.lmp.environment import PluginEntry
+from lampion.pipeline.lmp.runner import run_lammps
 
 GOOD_REQUIREMENTS = ["torch==2.13.*", "lammps[mpi]==2025.7.22.4.*", "numpy>=1.26", "lammps; extra == 'other'"]
 GOOD_ENTRY = PluginEntry("lampion", "lampion", "/site-packages/lampion/deploy/lib")
@@ -26,13 +26,13 @@ def sound(tmp_path, monkeypatch):
         installed=installed, python=">=3.11,<3.14", entries=[GOOD_ENTRY], plugin=tmp_path, ranks=(2, ""),
         energy=(probe.PROBE_ENERGY, ""),
     )  # fmt: skip
-    monkeypatch.setattr(doctor, "version", lambda name: state.installed.get(name))
+    monkeypatch.setattr(examination, "version", lambda name: state.installed.get(name))
     monkeypatch.setattr(metadata, "requires", lambda _name: GOOD_REQUIREMENTS)
     monkeypatch.setattr(metadata, "metadata", lambda _name: {"Requires-Python": state.python})
-    monkeypatch.setattr(doctor, "plugin_entries", lambda: state.entries)
-    monkeypatch.setattr(doctor, "plugin_dir", lambda: str(state.plugin))
-    monkeypatch.setattr(doctor, "probe_ranks", lambda _ranks: state.ranks)
-    monkeypatch.setattr(doctor, "probe_energy", lambda: state.energy)
+    monkeypatch.setattr(examination, "plugin_entries", lambda: state.entries)
+    monkeypatch.setattr(examination, "plugin_dir", lambda: str(state.plugin))
+    monkeypatch.setattr(examination, "probe_ranks", lambda _ranks: state.ranks)
+    monkeypatch.setattr(examination, "probe_energy", lambda: state.energy)
     return state
 
 
@@ -100,7 +100,7 @@ def test_other_packages_plugins_are_listed(sound):
 
 def test_missing_mpi_is_seen_three_times_and_always_cured_alike(monkeypatch):
     """Nothing pretended but the missing package: neither mpiexec nor its library can be found."""
-    monkeypatch.setattr("lampion.pipeline.environment.mpi_file", lambda _name: None)
+    monkeypatch.setattr("lampion.pipeline.lmp.environment.mpi_file", lambda _name: None)
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     findings = {finding.name: finding for finding in examine()}
     for name, cause in {"mpiexec": "one rank only", "MPI ranks": "one rank only", "one step": "libmpi"}.items():
@@ -131,7 +131,7 @@ def test_probe_energy_is_that_of_native_lammps(tmp_path):
     assert native == pytest.approx(probe.PROBE_ENERGY, rel=1e-13)
 
 
-@pytest.mark.skipif(not doctor._plugin_file().ok, reason="the plugin has not been compiled")
+@pytest.mark.skipif(not examination._plugin_file().ok, reason="the plugin has not been compiled")
 def test_real_one_step_run_passes(monkeypatch):
     """With the plugin's folder given by hand, so that it also runs where Lampion is built but not installed."""
     monkeypatch.setenv("LAMMPS_PLUGIN_PATH", plugin_dir())

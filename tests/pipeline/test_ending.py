@@ -7,10 +7,10 @@ from signal import SIGINT, SIGKILL, SIGTERM
 
 import pytest
 
-from lampion.pipeline.ending import Ending, classify
-from lampion.pipeline.environment import lammps_binary, lammps_environment
-from lampion.pipeline.lammps_log import LogScan
-from lampion.pipeline.runner import run_lammps
+from lampion.pipeline.lmp.ending import Ending, classify
+from lampion.pipeline.lmp.environment import lammps_binary, lammps_environment
+from lampion.pipeline.lmp.log import LogScan
+from lampion.pipeline.lmp.runner import run_lammps
 from lj_crystal import CRYSTAL, FLYING, OVERLAPPING
 
 HALT = "variable now equal step\nfix stop all halt 10 v_now >= 30 error"

@@ -14,7 +14,7 @@ from ase.neighborlist import neighbor_list
 import argon
 import lj
 from lampion.deploy.modelfile import Manifest, save_model
-from lampion.pipeline.evaluation_report import set_names
+from lampion.pipeline.evaluate.report import set_names
 from lampion.training.extxyz import write_extxyz
 from lampion.training.frames import Frames
 from lampion.training.hdf5 import write_hdf5

@@ -14,13 +14,13 @@ import yaml
 import molecule
 from lampion.deploy.modelfile import read_manifest
 from lampion.deploy.verify import ExportError
-from lampion.pipeline import grid as grid_module
-from lampion.pipeline import model_form
-from lampion.pipeline.grid_config import load_grid
-from lampion.pipeline.grid_workers import LEDGER, scheduling
-from lampion.pipeline.learning import why_left_out
+from lampion.pipeline.grid import study as grid_module
+from lampion.pipeline.grid.config import load_grid
+from lampion.pipeline.grid.learning import why_left_out
+from lampion.pipeline.grid.workers import LEDGER, scheduling
 from lampion.pipeline.shipped import shipped_path
-from lampion.pipeline.stability_config import StabilityConfig
+from lampion.pipeline.stability.config import StabilityConfig
+from lampion.pipeline.study import model_form
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.hdf5 import write_hdf5
 
@@ -103,7 +103,9 @@ def test_two_models_from_data_to_page(data, tmp_path, lampion, monkeypatch):
     study, out = write_study(tmp_path), tmp_path / "out"
     command = ("study", study, "--data", data, "-o", out)
     monkeypatch.setattr(grid_module, "why_left_out", lambda _: None)  # so few epochs teach little
-    monkeypatch.setattr("lampion.pipeline.stability.write_stability_report", no_page)  # one per model: takes seconds
+    monkeypatch.setattr(
+        "lampion.pipeline.stability.lab.write_stability_report", no_page
+    )  # one per model: takes seconds
     listed = lampion(*command, "--dry-run")
     assert [line.split() for line in listed.out.splitlines()] == [
         ["forces3-train40", "to", "do"],
@@ -149,7 +151,7 @@ def test_two_models_from_data_to_page(data, tmp_path, lampion, monkeypatch):
     assert summary["replicas"] == sum(int(row["replicas"]) for row in rows)
     assert summary["by_parameter"].keys() == {"forces_weight"}  # what does not vary is no parameter
 
-    monkeypatch.setattr("lampion.pipeline.grid_report.write_stability_report", no_page)
+    monkeypatch.setattr("lampion.pipeline.grid.report.write_stability_report", no_page)
     outcomes = [out / "models" / row["model"] / "outcome.json" for row in rows]
     times = [path.stat().st_mtime_ns for path in outcomes]
     assert lampion(*command).code == 0

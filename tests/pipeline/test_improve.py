@@ -15,11 +15,11 @@ from torch import Tensor, nn
 import lj
 from lampion.analysis.stability.folder import read_watched
 from lampion.deploy.calculator import LampionCalculator
-from lampion.pipeline.harvest import before_failure, labelled
-from lampion.pipeline.improve import Improvement
-from lampion.pipeline.improve_config import improve_config
-from lampion.pipeline.molecules import bare_frames
+from lampion.pipeline.improve.config import improve_config
+from lampion.pipeline.improve.harvest import before_failure, labelled
+from lampion.pipeline.improve.rounds import Improvement
 from lampion.pipeline.shipped import shipped_path
+from lampion.pipeline.stability.molecules import bare_frames
 from lampion.training.errors import ConfigError, DataError
 from lampion.training.extxyz import read_extxyz
 from lampion.training.hdf5 import write_hdf5
@@ -82,7 +82,7 @@ def write_yaml(folder: Path, changes: dict[str, object]) -> Path:
 
 def test_failures_become_fewer_and_the_command_goes_on_where_it_was(folder, lampion, monkeypatch):
     command = ("improve", folder / "improve.yaml", "-o", folder / "out")
-    monkeypatch.setattr("lampion.pipeline.stability.write_stability_report", lambda *_, **__: None)  # takes seconds
+    monkeypatch.setattr("lampion.pipeline.stability.lab.write_stability_report", lambda *_, **__: None)  # takes seconds
     first = lampion(*command, "--json")
     assert first.code in (0, 4), first.err
     before, after = json.loads(first.out.splitlines()[-1])["rounds"]
@@ -97,7 +97,7 @@ def test_failures_become_fewer_and_the_command_goes_on_where_it_was(folder, lamp
     np.testing.assert_allclose(chosen.forces[chosen.atoms_of(3)], atoms.get_forces(), atol=1e-6)
     assert chosen.energy[3] == pytest.approx(atoms.get_potential_energy(), abs=1e-6)
     assert "round 1" in (folder / "out/report.html").read_text()
-    monkeypatch.setattr("lampion.pipeline.improve.write_stability_report", lambda *_, **__: None)
+    monkeypatch.setattr("lampion.pipeline.improve.rounds.write_stability_report", lambda *_, **__: None)
     again = lampion(*command)
     assert again.code == first.code
     stages = [line for line in again.out.splitlines() if line.startswith("[")]

@@ -8,7 +8,7 @@ from ase.optimize import BFGS
 
 import lj
 from lampion.deploy.calculator import LampionCalculator
-from lampion.pipeline.relaxation import relax
+from lampion.pipeline.stability.relaxation import relax
 from water import WATER, Water
 
 

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from lampion.pipeline.environment import InstallationError, lammps_environment, plugin_entries
-from lampion.pipeline.process_group import SignalRelay, kill_group
-from lampion.pipeline.runner import RunError, run_lammps
+from lampion.pipeline.lmp.environment import InstallationError, lammps_environment, plugin_entries
+from lampion.pipeline.lmp.process_group import SignalRelay, kill_group
+from lampion.pipeline.lmp.runner import RunError, run_lammps
 from lj_crystal import CRYSTAL, ENDLESS, eventually, working_in
 
 # a shell has told the tests to ignore SIGINT if it runs them in the background
 CALLER = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from lampion.pipeline.runner import run_lammps
+from lampion.pipeline.lmp.runner import run_lammps
 def going(step, last_step):
     print("going", flush=True)
 result = run_lammps(sys.argv[1], folder=sys.argv[2], ranks=int(sys.argv[3]), progress=going)
@@ -151,14 +151,14 @@ def test_missing_input_is_refused(tmp_path):
 
 
 def test_missing_mpi_is_refused_for_several_ranks_only(script, tmp_path, monkeypatch):
-    monkeypatch.setattr("lampion.pipeline.environment.mpi_file", lambda _name: None)
+    monkeypatch.setattr("lampion.pipeline.lmp.environment.mpi_file", lambda _name: None)
     with pytest.raises(InstallationError, match=r"mpiexec is not installed.*pip install"):
         run_lammps(script(CRYSTAL), folder=tmp_path / "run", ranks=2)
 
 
 def test_loader_failure_is_told_in_its_own_words(script, tmp_path, monkeypatch):
     """Without the MPI library on its path the binary does not even start; no log says why."""
-    monkeypatch.setattr("lampion.pipeline.environment.mpi_file", lambda _name: None)
+    monkeypatch.setattr("lampion.pipeline.lmp.environment.mpi_file", lambda _name: None)
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     ending = run_lammps(script(CRYSTAL), folder=tmp_path / "run").ending
     assert ending.kind == "error"

@@ -10,9 +10,9 @@ from ase.build import molecule
 
 import lj
 from lampion.deploy.modelfile import Manifest
-from lampion.pipeline import starts
-from lampion.pipeline.molecules import read_molecules
-from lampion.pipeline.stability_folder import Folder
+from lampion.pipeline.stability import layout
+from lampion.pipeline.stability.folder import Folder
+from lampion.pipeline.stability.molecules import read_molecules
 from lampion.training.errors import DataError
 from water import WATER, Water, write_frames
 
@@ -122,12 +122,12 @@ def test_frames_of_different_molecules_are_refused(tmp_path):
 
 def test_molecules_start_without_momentum_apart_and_as_they_were(tmp_path):
     molecules = [WATER.copy() for _ in range(5)]
-    starts.set_in_motion(molecules, 300.0, np.random.default_rng(1))
+    layout.set_in_motion(molecules, 300.0, np.random.default_rng(1))
     manifest = Manifest(6.0, ("O", "H"), 1, "float64")
-    types = starts.write_start(molecules, tmp_path / "start.data", manifest)
+    types = layout.write_start(molecules, tmp_path / "start.data", manifest)
     assert types == {"elements": "H O", "names": "H O"}
     read = ase.io.read(tmp_path / "start.data", format="lammps-data", units="metal", atom_style="molecular")
-    assert read.cell[0, 0] >= 2 * starts.SPACING
+    assert read.cell[0, 0] >= 2 * layout.SPACING
     for number, atoms in enumerate(molecules):
         replica = read[3 * number : 3 * number + 3]
         np.testing.assert_allclose(replica.get_momenta().sum(0), 0, atol=1e-8)
@@ -138,7 +138,7 @@ def test_molecules_start_without_momentum_apart_and_as_they_were(tmp_path):
 
 def test_velocities_have_the_temperature_of_what_can_move():
     molecules = [WATER.copy() for _ in range(2000)]
-    starts.set_in_motion(molecules, 300.0, np.random.default_rng(1))
+    layout.set_in_motion(molecules, 300.0, np.random.default_rng(1))
     kinetic = np.mean([atoms.get_kinetic_energy() for atoms in molecules])
     assert kinetic == pytest.approx((3 * 3 - 6) / 2 * units.kB * 300.0, rel=0.05)  # standard error 1.8 %
 

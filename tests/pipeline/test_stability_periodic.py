@@ -12,7 +12,7 @@ from ase.build import bulk
 
 import lj
 from lampion.deploy.calculator import LampionCalculator
-from lampion.pipeline import periodic, starts
+from lampion.pipeline.stability import layout, periodic
 from lampion.training.errors import DataError
 from water import WATER, Water, write_frames
 
@@ -65,7 +65,7 @@ def test_every_replica_is_the_system_alone(folder, tmp_path, lampion):
     assert found[:, 0].tolist() == [step for step in range(0, 201, 20) for _ in range(3)]
     assert found[:3, 1].tolist() == [1, 2, 3]
     for replica in (1, 2, 3):
-        system = starts.read_start(tmp_path / f"all/replicas/{replica:04d}/start.data")[0]
+        system = layout.read_start(tmp_path / f"all/replicas/{replica:04d}/start.data")[0]
         system.set_cell([10.8] * 3)
         system.pbc = True
         system.calc = LampionCalculator(folder / "argon.pt")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lampion.pipeline.stages import Stage, StageRecord, run_stages
+from lampion.pipeline.study.stages import Stage, StageRecord, run_stages
 
 
 class Kitchen:

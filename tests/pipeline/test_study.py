@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lampion.pipeline.runner import run_lammps
+from lampion.pipeline.lmp.runner import run_lammps
 from lampion.pipeline.shipped import shipped_path
 from timesteps import law_of
 
@@ -14,9 +14,9 @@ from timesteps import law_of
 @pytest.fixture(scope="session")
 def finished(study_file):
     """Folder of the finished study, run by the functions behind `lampion study`."""
-    from lampion.pipeline.stages import StageRecord, run_stages
-    from lampion.pipeline.study import Study
-    from lampion.pipeline.study_config import find_study
+    from lampion.pipeline.study.config import find_study
+    from lampion.pipeline.study.stages import StageRecord, run_stages
+    from lampion.pipeline.study.study import Study
 
     folder = study_file.parent.parent / "runs"
     folder.mkdir()

@@ -16,8 +16,8 @@ import yaml
 
 import argon
 from lampion.pipeline.locks import FileLock
-from lampion.pipeline.search import load_search
-from lampion.pipeline.tune import Tuning
+from lampion.pipeline.tune.space import load_search
+from lampion.pipeline.tune.trials import Tuning
 from lampion.training.config import load_config
 from lampion.training.errors import ConfigError
 from lampion.training.hdf5 import write_hdf5
@@ -57,7 +57,7 @@ def start(folder) -> Iterator[Callable[..., subprocess.Popen]]:
     begun = []
 
     def begin(out: str, trials: int, *more: str) -> subprocess.Popen:
-        code = "from lampion.pipeline.cli import main; main()"
+        code = "from lampion.pipeline.cli.main import main; main()"
         env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         command = [sys.executable, "-W", "ignore", "-c", code, *arguments(folder, out, trials), *more]
         begun.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
@@ -187,7 +187,7 @@ def test_trials_that_fail_are_recorded_and_do_not_end_the_search(lampion, folder
             raise RuntimeError("out of memory\nlong story")
         return real(training, **_options)
 
-    from lampion.pipeline.tune import Training
+    from lampion.pipeline.tune.trials import Training
 
     real = Training.run
     monkeypatch.setattr(Training, "run", explode)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from lampion.pipeline.lmp.runner import RunResult, run_lammps
 from lampion.pipeline.progress import Task, task
-from lampion.pipeline.runner import RunResult, run_lammps
 from lampion.training.convert import convert as convert_labels
 from lampion.training.read_options import ReadOptions
 from lampion.training.summary import Summary

@@ -1,0 +1,1 @@
+"""`lampion check`: does a model file keep the laws of a potential."""

@@ -1,0 +1,1 @@
+"""The `lampion` command: a module for each verb or family of verbs."""

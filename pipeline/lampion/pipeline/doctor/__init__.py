@@ -1,0 +1,1 @@
+"""`lampion doctor`: is this installation able to run, and if not, why."""

@@ -1,0 +1,1 @@
+"""`lampion evaluate`: model files against labelled frames."""

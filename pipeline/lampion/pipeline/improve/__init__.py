@@ -1,0 +1,1 @@
+"""`lampion improve`: learning from failure, round by round."""

@@ -1,0 +1,1 @@
+"""`lampion stability`: replicas of a molecule or of a bulk system, run and judged."""

@@ -1,0 +1,1 @@
+"""`lampion study` of one system: stages from reference data to the verdict."""

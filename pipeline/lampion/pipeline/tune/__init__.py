@@ -1,0 +1,1 @@
+"""`lampion tune`: search of training configurations."""
