@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from lampion.pipeline.lmp.failure import RunFailedError, failed
 from lampion.pipeline.lmp.runner import RunResult, run_lammps
 from lampion.pipeline.progress import Task, task
 from lampion.training.convert import convert as convert_labels
@@ -10,14 +11,6 @@ from lampion.training.read_options import ReadOptions
 from lampion.training.summary import Summary
 
 Variables = Mapping[str, str | float]
-
-
-class RunFailedError(ValueError):
-    """LAMMPS ran and did not end as it should; the exit code says in which way."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 def simulate(
@@ -51,13 +44,6 @@ def run_shown(
         return run_lammps(
             script, folder=folder, variables=variables, ranks=ranks, threads=threads, progress=progress, force=force
         )
-
-
-def failed(result: RunResult) -> RunFailedError:
-    """What to tell of a run that did not end as it should."""
-    ending = result.ending
-    where = "" if ending.last_step is None else f" at step {ending.last_step}"
-    return RunFailedError(f"{result.folder}: {ending.kind}{where}: {ending.reason}", ending.exit_code)
 
 
 def the_dump(folder: Path) -> Path:

@@ -20,10 +20,10 @@ from lampion.analysis.thermo import read_thermo
 from lampion.pipeline.diagnose.case import Case, portable
 from lampion.pipeline.diagnose.probes import Probes, probe
 from lampion.pipeline.diagnose.segments import BlownUpError, Plan, Repeats
+from lampion.pipeline.lmp.failure import RunFailedError
 from lampion.pipeline.lmp.replay import Replay
 from lampion.pipeline.lmp.runner import LOG
 from lampion.pipeline.progress import Task
-from lampion.pipeline.work import RunFailedError
 
 #: replicas repeated, those that drift most
 N_REPLICAS = 8

