@@ -18,7 +18,7 @@ from benchmarks import models
 from benchmarks.drawing import Curve, curves
 from benchmarks.machine import lampion, one_thread
 from benchmarks.workshop import Record, Workshop, code_of_export, output_of
-from lampion.training.config import load_config
+from lampion.training.config.training import load_config
 
 TITLE = "Training to an error"
 #: what the page says of the measurement

@@ -23,8 +23,8 @@ from benchmarks.drawing import bars
 from benchmarks.lmp import Run, crystal, learned_pair, run_lmp
 from benchmarks.materials import Material
 from benchmarks.workshop import Record, Workshop, in_turns, middle, output_of
-from lampion.training.data import read_frames
-from lampion.training.frames import Frames
+from lampion.training.data.frames import Frames
+from lampion.training.preparation.datasets import read_frames
 
 THEIRS, VERSION = "DeePMD-kit", "3.2.0"
 STEPS = 4000  # half as many again as ours takes; the error of forces stands still after 500

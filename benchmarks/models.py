@@ -13,10 +13,10 @@ from lampion.deploy.machine_code import compile_model
 from lampion.deploy.modelfile import Manifest, save_model
 from lampion.deploy.package import save_compiled
 from lampion.pipeline.shipped import shipped_path
-from lampion.training.build import build_model
-from lampion.training.mace_model import scale_shift_mace
-from lampion.training.model_config import MaceConfig, ModelConfig
-from lampion.training.statistics import DataStatistics
+from lampion.training.config.model import MaceConfig, ModelConfig
+from lampion.training.models.build import build_model
+from lampion.training.models.mace import scale_shift_mace
+from lampion.training.preparation.statistics import DataStatistics
 
 EPSILON, SIGMA, LJ_CUTOFF = 0.0104, 3.4, 8.5  # argon, eV and Å
 LJ_CUT = f"pair_style lj/cut {LJ_CUTOFF}\npair_coeff * * {EPSILON} {SIGMA}"

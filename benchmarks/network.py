@@ -9,7 +9,7 @@ from benchmarks.drawing import panels
 from benchmarks.lmp import crystal, learned_pair, run_lmp
 from benchmarks.models import ELEMENTS, random_network
 from benchmarks.workshop import Record, Workshop, in_turns, middle
-from lampion.training.model_config import ModelConfig
+from lampion.training.config.model import ModelConfig
 
 TITLE = "Neighbours, layers, channels, elements"
 #: Two layers, l <= 1, 16 channels, and 18 neighbours in the crystal, when nothing else is said.

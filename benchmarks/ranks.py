@@ -10,7 +10,7 @@ from benchmarks.lmp import Run, crystal, learned_pair, run_lmp
 from benchmarks.machine import cores_are_free
 from benchmarks.models import LJ_CUT, carrier, nothing, random_network, random_script
 from benchmarks.workshop import Record, Workshop, in_turns
-from lampion.training.model_config import ModelConfig
+from lampion.training.config.model import ModelConfig
 
 TITLE = "Ranks"
 #: Three layers exchange states twice forward and twice in reverse.

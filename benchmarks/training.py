@@ -10,17 +10,17 @@ from matplotlib.figure import Figure
 from benchmarks.drawing import bars
 from benchmarks.models import MACE_OF_MOLECULES, MOLECULE
 from benchmarks.workshop import Record, Workshop, in_turns, middle
-from lampion.training.build import build_model
-from lampion.training.compiled import CompiledGradients
-from lampion.training.config import TrainConfig, load_config
-from lampion.training.data import read_frames
-from lampion.training.frames import Frames
-from lampion.training.gradients import Gradients, eager_gradients
-from lampion.training.graphs import GraphSet, build_graphs, join
-from lampion.training.loss import Weights
-from lampion.training.mace_model import scale_shift_mace
-from lampion.training.optim import make_optimizer
-from lampion.training.statistics import DataStatistics
+from lampion.training.config.training import TrainConfig, load_config
+from lampion.training.data.frames import Frames
+from lampion.training.data.graphs import GraphSet, build_graphs, join
+from lampion.training.loop.compiled import CompiledGradients
+from lampion.training.loop.gradients import Gradients, eager_gradients
+from lampion.training.loop.loss import Weights
+from lampion.training.loop.optim import make_optimizer
+from lampion.training.models.build import build_model
+from lampion.training.models.mace import scale_shift_mace
+from lampion.training.preparation.datasets import read_frames
+from lampion.training.preparation.statistics import DataStatistics
 
 TITLE = "Training"
 CUTOFF, BATCH = 5.0, 5

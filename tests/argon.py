@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lampion.training.frames import Frames
-from lampion.training.neighbors import neighbor_edges
+from lampion.training.data.frames import Frames
+from lampion.training.data.neighbors import neighbor_edges
 
 #: 0.2378 kcal/mol in eV, Å
 EPSILON, SIGMA = 0.010311984, 3.405

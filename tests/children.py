@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from lampion.training.config import load_config
-from lampion.training.train import Training
+from lampion.training.config.training import load_config
+from lampion.training.loop.train import Training
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["children"])

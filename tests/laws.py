@@ -11,11 +11,11 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
-from lampion.training.build import build_model
-from lampion.training.frames import Frames
-from lampion.training.model_config import AnyModelConfig, DirectConfig, E3xConfig, MaceConfig, ModelConfig
-from lampion.training.neighbors import neighbor_edges
-from lampion.training.statistics import DataStatistics
+from lampion.training.config.model import AnyModelConfig, DirectConfig, E3xConfig, MaceConfig, ModelConfig
+from lampion.training.data.frames import Frames
+from lampion.training.data.neighbors import neighbor_edges
+from lampion.training.models.build import build_model
+from lampion.training.preparation.statistics import DataStatistics
 
 #: largest relative difference of two ways to compute one number
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 5e-5}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lampion.deploy.modelfile import Manifest, save_model
-from lampion.training.edges import read_senders
+from lampion.training.models.edges import read_senders
 from layered import Layered
 
 ARGON = {"epsilon": 0.0104, "sigma": 3.4, "cutoff": 8.5}  # eV, Å
@@ -144,7 +144,7 @@ def write_compiled(module: torch.nn.Module, manifest: Manifest, path: Path) -> b
     from lampion.deploy.machine_code import compile_model
     from lampion.deploy.package import save_compiled
     from lampion.deploy.verify import ExportError
-    from lampion.training.build import torch_dtype
+    from lampion.training.models.build import torch_dtype
 
     versions = {"torch": torch.__version__}
     try:

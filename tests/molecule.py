@@ -7,7 +7,7 @@ import numpy as np
 from ase import units
 from ase.neighborlist import natural_cutoffs, neighbor_list
 
-from lampion.training.frames import Frames, offsets_of, type_indices
+from lampion.training.data.frames import Frames, offsets_of, type_indices
 
 #: bond stiffness 2 D a² (eV/Å²) and depth D (eV); springs between second neighbours (eV/Å²)
 BOND = {"C-H": 30.0, "C-C": 28.0, "C-O": 32.0, "H-O": 47.0}

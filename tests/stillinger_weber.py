@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lampion.training.edges import read_senders
+from lampion.training.models.edges import read_senders
 from layered import Layered
 
 

@@ -10,12 +10,12 @@ import laws
 from lampion.deploy.export import export_checkpoint, script
 from lampion.deploy.modelfile import load_model, read_manifest
 from lampion.deploy.verify import ExportError, random_configuration, verify
-from lampion.training.build import model_of_checkpoint
-from lampion.training.checkpoint import read_checkpoint
-from lampion.training.config import load_config
+from lampion.training.config.training import load_config
+from lampion.training.data.hdf5 import write_hdf5
 from lampion.training.errors import CheckpointError
-from lampion.training.hdf5 import write_hdf5
-from lampion.training.train import Training
+from lampion.training.loop.checkpoint import read_checkpoint
+from lampion.training.loop.train import Training
+from lampion.training.models.build import model_of_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from lampion.deploy.machine_code import MachineCode, compile_model
 from lampion.deploy.modelfile import Manifest, read_manifest
 from lampion.deploy.package import save_compiled
 from lampion.deploy.verify import ExportError, energies_and_gradient, random_samples
-from lampion.training.radial import smooth_cutoff
+from lampion.training.models.radial import smooth_cutoff
 
 #: relative to the same in float64: what sums of float32 lose, the tables' error included
 ROUNDING = 3e-6

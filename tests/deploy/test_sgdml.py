@@ -16,8 +16,8 @@ from lampion.deploy.export import export_model
 from lampion.deploy.modelfile import ModelFileError, load_model, read_manifest
 from lampion.deploy.sgdml import SgdmlPotential
 from lampion.deploy.sgdml_file import read_sgdml
-from lampion.training.edges import forces_of
 from lampion.training.errors import CheckpointError, DataError
+from lampion.training.models.edges import forces_of
 from shared_data import shared_data
 from stock_lmp import EV_PER_KCAL_MOL, Array, Finished, command, environment, launch
 

@@ -6,7 +6,7 @@ import pytest
 from lampion.pipeline import work
 from lampion.pipeline.lmp.runner import run_lammps
 from lampion.pipeline.shipped import shipped_path
-from lampion.training.data import read_frames
+from lampion.training.preparation.datasets import read_frames
 from timesteps import law_of
 
 EVERY, FRAMES = 100, 25

@@ -10,9 +10,9 @@ import argon
 from lampion.deploy.export import export_checkpoint
 from lampion.pipeline.lmp.runner import RunResult, run_lammps
 from lampion.pipeline.shipped import shipped_path
-from lampion.training.config import load_config
-from lampion.training.hdf5 import write_hdf5
-from lampion.training.train import Training
+from lampion.training.config.training import load_config
+from lampion.training.data.hdf5 import write_hdf5
+from lampion.training.loop.train import Training
 from stock_lmp import crystal
 
 KEEP, CHECK, STEPS = 5, 10, 400

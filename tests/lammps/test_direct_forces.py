@@ -14,10 +14,10 @@ from lampion.deploy.export import export_model, script
 from lampion.deploy.modelfile import Manifest, read_manifest, save_model
 from lampion.pipeline.check.laws import check_model
 from lampion.pipeline.lmp.runner import run_lammps
-from lampion.training.config import load_config
-from lampion.training.hdf5 import write_hdf5
-from lampion.training.lammps_labels import read_lammps
-from lampion.training.train import Training
+from lampion.training.config.training import load_config
+from lampion.training.data.hdf5 import write_hdf5
+from lampion.training.labels.lammps_labels import read_lammps
+from lampion.training.loop.train import Training
 from stock_lmp import crystal
 
 PAIR = "pair_style lampion\npair_coeff * * model.pt C O"

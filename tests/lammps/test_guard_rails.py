@@ -13,7 +13,7 @@ from torch import Tensor
 
 import lj
 from lampion.deploy.modelfile import Manifest, save_model
-from lampion.training.edges import read_senders
+from lampion.training.models.edges import read_senders
 from layered import Layered
 from stock_lmp import Finished, System, crystal, script
 

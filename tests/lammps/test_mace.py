@@ -16,9 +16,9 @@ from comparison import largest_difference
 from lampion.deploy.export import export_model
 from lampion.deploy.modelfile import load_model
 from lampion.deploy.verify import energies_and_gradient
+from lampion.training.data.neighbors import neighbor_edges
 from lampion.training.errors import CheckpointError, ConfigError
-from lampion.training.mace_model import load_mace
-from lampion.training.neighbors import neighbor_edges
+from lampion.training.models.mace import load_mace
 from stock_lmp import System, script
 
 NAMES = ("C", "O")  # of laws.mace

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from lampion.deploy import export
 from lampion.deploy.modelfile import Manifest, save_model
-from lampion.training.build import build_model
-from lampion.training.model_config import ModelConfig
-from lampion.training.statistics import DataStatistics
+from lampion.training.config.model import ModelConfig
+from lampion.training.models.build import build_model
+from lampion.training.preparation.statistics import DataStatistics
 from replicas import Replicas, failures, script
 from stock_lmp import Array, Finished
 

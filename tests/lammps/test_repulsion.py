@@ -7,9 +7,9 @@ import torch
 
 import laws
 import stock_lmp
+from lampion.training.data.neighbors import neighbor_edges
 from lampion.training.errors import ConfigError
-from lampion.training.neighbors import neighbor_edges
-from lampion.training.repulsion import ScreenedRepulsion, screened_coulomb
+from lampion.training.models.repulsion import ScreenedRepulsion, screened_coulomb
 
 ELEMENTS = ("H", "C", "O", "Ar")
 

@@ -12,9 +12,9 @@ import lj
 from lampion.deploy.export import export_checkpoint
 from lampion.deploy.modelfile import Manifest, save_model
 from lampion.pipeline.check.laws import Row, check_model
-from lampion.training.config import load_config
-from lampion.training.hdf5 import write_hdf5
-from lampion.training.train import Training
+from lampion.training.config.training import load_config
+from lampion.training.data.hdf5 import write_hdf5
+from lampion.training.loop.train import Training
 from unsound import CUTOFF, Ordered, Oriented, Pairs, Short, Unwilling, WrongGradient
 
 DERIVATIVES = {"forces by finite differences", "virial by finite differences"}

@@ -9,7 +9,7 @@ import pytest
 import argon
 import lj
 from lampion.pipeline.lmp.runner import run_lammps
-from lampion.training.hdf5 import read_hdf5, write_hdf5
+from lampion.training.data.hdf5 import read_hdf5, write_hdf5
 
 RUN = """
 units {units}

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from lampion.training.extxyz import write_extxyz
-from lampion.training.hdf5 import read_hdf5, write_hdf5
-from lampion.training.label_units import ENERGY
+from lampion.training.data.hdf5 import read_hdf5, write_hdf5
+from lampion.training.labels.extxyz import write_extxyz
+from lampion.training.labels.file_units import ENERGY
 from molecule import FREE, trajectory
 
 

@@ -7,7 +7,7 @@ from lampion.pipeline.improve.config import improve_config
 from lampion.pipeline.stability.config import stability_config
 from lampion.pipeline.study.config import find_study
 from lampion.pipeline.tune.space import load_search
-from lampion.training.config import load_config
+from lampion.training.config.training import load_config
 from lampion.training.errors import ConfigError
 
 READERS = {

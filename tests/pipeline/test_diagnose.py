@@ -19,9 +19,9 @@ from lampion.pipeline.diagnose.case import Case, portable
 from lampion.pipeline.lmp.relabel import relabel
 from lampion.pipeline.lmp.replay import Replay, replay
 from lampion.pipeline.lmp.runner import run_lammps
+from lampion.training.data.frames import Frames
+from lampion.training.data.hdf5 import write_hdf5
 from lampion.training.errors import ConfigError, DataError
-from lampion.training.frames import Frames
-from lampion.training.hdf5 import write_hdf5
 from unsound import CUTOFF, Pairs, Short, WrongGradient
 from water import WATER, Water, write_frames
 

@@ -15,9 +15,9 @@ import argon
 import lj
 from lampion.deploy.modelfile import Manifest, save_model
 from lampion.pipeline.evaluate.report import set_names
-from lampion.training.extxyz import write_extxyz
-from lampion.training.frames import Frames
-from lampion.training.hdf5 import write_hdf5
+from lampion.training.data.frames import Frames
+from lampion.training.data.hdf5 import write_hdf5
+from lampion.training.labels.extxyz import write_extxyz
 
 CUTOFF = 6.0
 

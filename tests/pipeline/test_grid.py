@@ -21,8 +21,8 @@ from lampion.pipeline.grid.workers import LEDGER, scheduling
 from lampion.pipeline.shipped import shipped_path
 from lampion.pipeline.stability.config import StabilityConfig
 from lampion.pipeline.study import model_form
+from lampion.training.data.hdf5 import write_hdf5
 from lampion.training.errors import ConfigError, DataError
-from lampion.training.hdf5 import write_hdf5
 
 TINY = {
     "title": "Two tiny models",

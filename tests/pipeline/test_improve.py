@@ -20,9 +20,9 @@ from lampion.pipeline.improve.harvest import before_failure, labelled
 from lampion.pipeline.improve.rounds import Improvement
 from lampion.pipeline.shipped import shipped_path
 from lampion.pipeline.stability.molecules import bare_frames
+from lampion.training.data.hdf5 import write_hdf5
 from lampion.training.errors import ConfigError, DataError
-from lampion.training.extxyz import read_extxyz
-from lampion.training.hdf5 import write_hdf5
+from lampion.training.labels.extxyz import read_extxyz
 from planted import FS, state, vibration, write_dump, write_run
 
 WATER = molecule("H2O")

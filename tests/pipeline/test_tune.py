@@ -18,9 +18,9 @@ import argon
 from lampion.pipeline.locks import FileLock
 from lampion.pipeline.tune.space import load_search
 from lampion.pipeline.tune.trials import Tuning
-from lampion.training.config import load_config
+from lampion.training.config.training import load_config
+from lampion.training.data.hdf5 import write_hdf5
 from lampion.training.errors import ConfigError
-from lampion.training.hdf5 import write_hdf5
 
 PATIENCE = 300  # seconds for what takes a few on a machine with nothing else to do
 DOUBLE = "{cutoff: 6.0, channels: 2, basis: 4, layers: 1, readout_width: 4, dtype: float64}"

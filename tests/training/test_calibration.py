@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lampion.training.calibration import calibrate
 from lampion.training.errors import ConfigError
+from lampion.training.evaluation.calibration import calibrate
 
 
 def committee(n_members: int, error: float = 1.0, n: int = 4000, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 import argon
-from lampion.training.check import Report, examine, require_sane
-from lampion.training.duplicates import find_duplicates
+from lampion.training.checks.consistency import consistency, differences
+from lampion.training.checks.duplicates import find_duplicates
+from lampion.training.checks.findings import Report, examine, require_sane
+from lampion.training.checks.plausibility import bond_stiffness, energy_problem, stiffness_problem
+from lampion.training.checks.stress_sign import stress_evidence
+from lampion.training.data.frames import Frames, concatenate
 from lampion.training.errors import DataError
-from lampion.training.frames import Frames, concatenate
-from lampion.training.label_consistency import consistency, differences
-from lampion.training.label_units import ENERGY, LENGTH
-from lampion.training.plausibility import bond_stiffness, energy_problem, stiffness_problem
-from lampion.training.read_options import ReadOptions
-from lampion.training.sources import read_frames
-from lampion.training.stress_sign import stress_evidence
+from lampion.training.labels.file_units import ENERGY, LENGTH
+from lampion.training.labels.read_options import ReadOptions
+from lampion.training.labels.sources import read_frames
 from molecule import BOND, trajectory
 from shared_data import shared_data
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 import argon
-from lampion.training.checkpoint import read_checkpoint
-from lampion.training.committee import train_committee
-from lampion.training.config import load_config
+from lampion.training.config.training import load_config
+from lampion.training.data.hdf5 import write_hdf5
 from lampion.training.errors import CheckpointError, ConfigError, DivergedError
-from lampion.training.hdf5 import write_hdf5
-from lampion.training.train import Training
+from lampion.training.loop.checkpoint import read_checkpoint
+from lampion.training.loop.committee import train_committee
+from lampion.training.loop.train import Training
 
 TINY = "{cutoff: 4.0, channels: 2, basis: 4, layers: 1, readout_width: 4}"
 

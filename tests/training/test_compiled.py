@@ -6,11 +6,11 @@ import pytest
 import torch
 
 import laws
-from lampion.training.compiled import CompiledGradients
-from lampion.training.config import LossConfig
-from lampion.training.gradients import eager_gradients
-from lampion.training.graphs import Graph, build_graphs, join
-from lampion.training.loss import Weights, penalty
+from lampion.training.config.training import LossConfig
+from lampion.training.data.graphs import Graph, build_graphs, join
+from lampion.training.loop.compiled import CompiledGradients
+from lampion.training.loop.gradients import eager_gradients
+from lampion.training.loop.loss import Weights, penalty
 
 
 @pytest.fixture(scope="module")

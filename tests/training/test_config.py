@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lampion.training.config import ModelConfig, TrainConfig, load_config
-from lampion.training.config_reference import reference
+from lampion.training.config.model import ARCHITECTURES
+from lampion.training.config.reference import reference
+from lampion.training.config.training import ModelConfig, TrainConfig, load_config
 from lampion.training.errors import ConfigError
-from lampion.training.model_config import ARCHITECTURES
 
 GOOD = "data:\n  file: a.h5\nmodel:\n  cutoff: 5.0\nepochs: 3\n"
 
@@ -94,7 +94,7 @@ def test_wrong_override(config, override, message):
 
 
 def test_documentation_lists_every_key():
-    """Its tables are printed by `python -c 'from lampion.training.config_reference import *; print(reference())'`."""
+    """Its tables are printed by `python -c 'from lampion.training.config.reference import *; print(reference())'`."""
     page = Path(__file__).resolve().parents[2] / "docs" / "training_config.md"
     assert reference().strip() in page.read_text()
     assert "| `radial_width` | int | 0 | hidden width of the radial network" in reference()

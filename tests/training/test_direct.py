@@ -7,15 +7,15 @@ from torch import nn
 
 import argon
 import laws
-from lampion.training import checkpoint
-from lampion.training.build import model_of_checkpoint
-from lampion.training.config import load_config
-from lampion.training.direct import rotation
-from lampion.training.frames import Frames
-from lampion.training.graphs import Graph, build_graphs, join
-from lampion.training.hdf5 import write_hdf5
-from lampion.training.predict import predict
-from lampion.training.train import Training
+from lampion.training.config.training import load_config
+from lampion.training.data.frames import Frames
+from lampion.training.data.graphs import Graph, build_graphs, join
+from lampion.training.data.hdf5 import write_hdf5
+from lampion.training.loop import checkpoint
+from lampion.training.loop.train import Training
+from lampion.training.models.build import model_of_checkpoint
+from lampion.training.models.direct import rotation
+from lampion.training.models.predict import predict
 
 TOL = laws.TOLERANCE[torch.float64]
 

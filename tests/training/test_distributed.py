@@ -11,10 +11,10 @@ import torch
 
 import argon
 import children
-from lampion.training.checkpoint import newest_valid
-from lampion.training.config import load_config
-from lampion.training.hdf5 import write_hdf5
-from lampion.training.train import Training
+from lampion.training.config.training import load_config
+from lampion.training.data.hdf5 import write_hdf5
+from lampion.training.loop.checkpoint import newest_valid
+from lampion.training.loop.train import Training
 
 TINY = "{cutoff: 4.0, channels: 2, basis: 4, layers: 1, readout_width: 4, dtype: float64}"
 

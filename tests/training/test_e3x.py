@@ -6,8 +6,8 @@ import torch
 from scipy.stats import binom
 
 import laws
-from lampion.training.e3x_style import ReciprocalBernstein, gated_silu, smooth_cutoff
-from lampion.training.model_config import E3xConfig
+from lampion.training.config.model import E3xConfig
+from lampion.training.models.e3x_style import ReciprocalBernstein, gated_silu, smooth_cutoff
 
 
 def test_radial_functions_are_binomial_probabilities_times_the_envelope():

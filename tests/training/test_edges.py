@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import laws
-from lampion.training import edges
-from lampion.training.graphs import build_graphs, join, pad
-from lampion.training.neighbors import neighbor_pairs, opposite_edges, vectors_of
-from lampion.training.predict import predict
+from lampion.training.data.graphs import build_graphs, join, pad
+from lampion.training.data.neighbors import neighbor_pairs, opposite_edges, vectors_of
+from lampion.training.models import edges
+from lampion.training.models.predict import predict
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -9,11 +9,11 @@ import torch
 
 import argon
 import laws
-from lampion.training.energy_shift import energy_shifts, offset_share, without_shifts
-from lampion.training.error_tables import error_table, force_bins, grouped_tables
-from lampion.training.evaluate import Parity, batches, evaluate
-from lampion.training.frames import Frames
-from lampion.training.graphs import build_graphs
+from lampion.training.data.frames import Frames
+from lampion.training.data.graphs import build_graphs
+from lampion.training.evaluation.energy_shift import energy_shifts, offset_share, without_shifts
+from lampion.training.evaluation.error_tables import error_table, force_bins, grouped_tables
+from lampion.training.evaluation.predictions import Parity, batches, evaluate
 
 TOL = laws.TOLERANCE[torch.float64]
 NAMES = ("A", "B")

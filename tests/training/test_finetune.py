@@ -8,15 +8,15 @@ import pytest
 import torch
 
 import argon
-from lampion.training.build import model_of_checkpoint
-from lampion.training.checkpoint import newest_valid, read_checkpoint
-from lampion.training.config import load_config
+from lampion.training.config.training import load_config
+from lampion.training.data.frames import Frames
+from lampion.training.data.graphs import build_graphs
+from lampion.training.data.hdf5 import read_hdf5, write_hdf5
 from lampion.training.errors import CheckpointError, ConfigError
-from lampion.training.frames import Frames
-from lampion.training.graphs import build_graphs
-from lampion.training.hdf5 import read_hdf5, write_hdf5
-from lampion.training.predict import predict
-from lampion.training.train import Training
+from lampion.training.loop.checkpoint import newest_valid, read_checkpoint
+from lampion.training.loop.train import Training
+from lampion.training.models.build import model_of_checkpoint
+from lampion.training.models.predict import predict
 
 TINY = "{cutoff: 4.0, channels: 2, basis: 4, layers: 1, readout_width: 4, dtype: float64}"
 STILL = "{learning_rate: 1.0e-12}"

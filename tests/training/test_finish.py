@@ -8,15 +8,15 @@ import pytest
 import torch
 
 import argon
-from lampion.training.build import model_of_checkpoint
-from lampion.training.checkpoint import read_checkpoint, write_checkpoint
-from lampion.training.config import load_config
-from lampion.training.evaluate import Parity, evaluate
-from lampion.training.frames import Frames
-from lampion.training.graphs import GraphSet, build_graphs
-from lampion.training.hdf5 import write_hdf5
-from lampion.training.train import Training
-from lampion.training.validation import finish
+from lampion.training.config.training import load_config
+from lampion.training.data.frames import Frames
+from lampion.training.data.graphs import GraphSet, build_graphs
+from lampion.training.data.hdf5 import write_hdf5
+from lampion.training.evaluation.predictions import Parity, evaluate
+from lampion.training.loop.checkpoint import read_checkpoint, write_checkpoint
+from lampion.training.loop.train import Training
+from lampion.training.loop.validation import finish
+from lampion.training.models.build import model_of_checkpoint
 
 CUTOFF = 4.0
 TINY = "{cutoff: 4.0, channels: 2, basis: 4, layers: 1, readout_width: 4, dtype: float64}"

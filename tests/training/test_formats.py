@@ -9,12 +9,12 @@ from ase import Atoms
 from ase.io import read as ase_read
 from ase.io import write as ase_write
 
-from lampion.training.check import require_sane
+from lampion.training.checks.findings import require_sane
+from lampion.training.checks.summary import summarize
+from lampion.training.data.frames import Frames, mean_energy_per_type
+from lampion.training.data.hdf5 import read_hdf5, write_hdf5
 from lampion.training.errors import DataError
-from lampion.training.extxyz import read_extxyz, write_extxyz
-from lampion.training.frames import Frames, mean_energy_per_type
-from lampion.training.hdf5 import read_hdf5, write_hdf5
-from lampion.training.summary import summarize
+from lampion.training.labels.extxyz import read_extxyz, write_extxyz
 
 
 def some_frames(seed: int = 0, n_frames: int = 4) -> Frames:

@@ -9,20 +9,20 @@ import torch
 import argon
 import laws
 import stock_lmp
-from lampion.training.build import model_of_checkpoint
-from lampion.training.checkpoint import read_checkpoint
-from lampion.training.config import load_config
-from lampion.training.distributed import Team
+from lampion.training.config.training import load_config
+from lampion.training.data.frames import Frames
+from lampion.training.data.graphs import Graph, build_graphs, join
+from lampion.training.data.hdf5 import write_hdf5
+from lampion.training.data.neighbors import neighbor_edges
 from lampion.training.errors import ConfigError, DataError
-from lampion.training.frames import Frames
-from lampion.training.graphs import Graph, build_graphs, join
-from lampion.training.hdf5 import write_hdf5
-from lampion.training.hessian import HessianLoss, hessian, hessian_vector_products
-from lampion.training.hessian_labels import Hessians, hessian_of_forces, read_hessians, write_hessians
-from lampion.training.lammps_hessian import read_lammps_hessian
-from lampion.training.neighbors import neighbor_edges
-from lampion.training.predict import predict
-from lampion.training.train import Training
+from lampion.training.labels.hessian_labels import Hessians, hessian_of_forces, read_hessians, write_hessians
+from lampion.training.labels.lammps_hessian import read_lammps_hessian
+from lampion.training.loop.checkpoint import read_checkpoint
+from lampion.training.loop.distributed import Team
+from lampion.training.loop.hessian import HessianLoss, hessian, hessian_vector_products
+from lampion.training.loop.train import Training
+from lampion.training.models.build import model_of_checkpoint
+from lampion.training.models.predict import predict
 
 
 def graph_of(positions: np.ndarray, cell: np.ndarray, types: np.ndarray) -> Graph:

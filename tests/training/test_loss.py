@@ -5,12 +5,12 @@ import pytest
 import torch
 
 import argon
-from lampion.training.batches import epoch_batches, part_of_step
-from lampion.training.config import DataConfig, LossConfig, TrainConfig
-from lampion.training.graphs import build_graphs, join
-from lampion.training.loss import Weights, penalty, weighted_loss
-from lampion.training.optim import learning_rate, scheduled_weight
-from lampion.training.predict import Prediction
+from lampion.training.config.training import DataConfig, LossConfig, TrainConfig
+from lampion.training.data.graphs import build_graphs, join
+from lampion.training.loop.batches import epoch_batches, part_of_step
+from lampion.training.loop.loss import Weights, penalty, weighted_loss
+from lampion.training.loop.optim import learning_rate, scheduled_weight
+from lampion.training.models.predict import Prediction
 
 SCALE = 0.3
 

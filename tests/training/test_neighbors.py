@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 from matscipy.neighbours import neighbour_list
 
-from lampion.training.neighbors import neighbor_edges
+from lampion.training.data.neighbors import neighbor_edges
 
 
 def edge_set(index: np.ndarray, vectors: np.ndarray) -> list[tuple[float, ...]]:

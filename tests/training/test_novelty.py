@@ -8,13 +8,13 @@ import torch
 
 import argon
 import laws
-from lampion.training import novelty
-from lampion.training.diverse import farthest_frames
-from lampion.training.environments import fingerprints
-from lampion.training.evaluate import evaluate
-from lampion.training.frames import Frames
-from lampion.training.graphs import Graph, build_graphs
-from lampion.training.novelty import TrainingSet, novelty_table
+from lampion.training.data.frames import Frames
+from lampion.training.data.graphs import Graph, build_graphs
+from lampion.training.evaluation import novelty
+from lampion.training.evaluation.diverse import farthest_frames
+from lampion.training.evaluation.environments import fingerprints
+from lampion.training.evaluation.novelty import TrainingSet, novelty_table
+from lampion.training.evaluation.predictions import evaluate
 
 CUTOFF = 6.0
 

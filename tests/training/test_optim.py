@@ -6,14 +6,14 @@ import pytest
 import torch
 
 import argon
-from lampion.training.build import build_model
-from lampion.training.checkpoint import newest_valid
-from lampion.training.config import ModelConfig, OptimizerConfig, load_config
-from lampion.training.hdf5 import write_hdf5
-from lampion.training.muon import Muon, orthogonal
-from lampion.training.optim import make_optimizer, mixing_matrices
-from lampion.training.statistics import DataStatistics
-from lampion.training.train import Training
+from lampion.training.config.training import ModelConfig, OptimizerConfig, load_config
+from lampion.training.data.hdf5 import write_hdf5
+from lampion.training.loop.checkpoint import newest_valid
+from lampion.training.loop.muon import Muon, orthogonal
+from lampion.training.loop.optim import make_optimizer, mixing_matrices
+from lampion.training.loop.train import Training
+from lampion.training.models.build import build_model
+from lampion.training.preparation.statistics import DataStatistics
 
 
 @pytest.fixture

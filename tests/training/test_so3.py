@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.special import eval_legendre
 
-from lampion.training import so3
+from lampion.training.models import so3
 from laws import random_orthogonal
 
 L_MAX = so3.MAX_DEGREE

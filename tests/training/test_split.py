@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lampion.training.config import DataConfig, load_config
-from lampion.training.data import load_split
+from lampion.training.config.training import DataConfig, load_config
+from lampion.training.data.frames import Frames, concatenate, mean_energy_per_type
+from lampion.training.data.hdf5 import read_hdf5, write_hdf5
 from lampion.training.errors import ConfigError, DataError
-from lampion.training.extxyz import write_extxyz
 from lampion.training.files import sha256
-from lampion.training.frames import Frames, concatenate, mean_energy_per_type
-from lampion.training.hdf5 import read_hdf5, write_hdf5
-from lampion.training.label_units import ENERGY
-from lampion.training.split import Sizes, partition, partition_by_index, read_index, split_file
+from lampion.training.labels.extxyz import write_extxyz
+from lampion.training.labels.file_units import ENERGY
+from lampion.training.preparation.datasets import load_split
+from lampion.training.preparation.split import Sizes, partition, partition_by_index, read_index, split_file
 from molecule import FREE, trajectory
 from shared_data import shared_data
 

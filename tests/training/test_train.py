@@ -13,20 +13,20 @@ import pytest
 import torch
 
 import argon
-from lampion.training.build import model_of_checkpoint
-from lampion.training.checkpoint import newest_valid, read_checkpoint, write_checkpoint
-from lampion.training.config import load_config
+from lampion.training.config.training import load_config
+from lampion.training.data.graphs import build_graphs
+from lampion.training.data.hdf5 import read_hdf5, write_hdf5
 from lampion.training.errors import CheckpointError, ConfigError
-from lampion.training.evaluate import evaluate
-from lampion.training.graphs import build_graphs
-from lampion.training.hdf5 import read_hdf5, write_hdf5
-from lampion.training.train import Training
+from lampion.training.evaluation.predictions import evaluate
+from lampion.training.loop.checkpoint import newest_valid, read_checkpoint, write_checkpoint
+from lampion.training.loop.train import Training
+from lampion.training.models.build import model_of_checkpoint
 
 TRAIN = """
 import sys
 from pathlib import Path
-from lampion.training.config import load_config
-from lampion.training.train import InterruptedTrainingError, Training
+from lampion.training.config.training import load_config
+from lampion.training.loop.train import InterruptedTrainingError, Training
 folder = Path(sys.argv[1])
 try:
     Training(load_config(folder / "config.yaml"), folder / "train").run(restart=True)

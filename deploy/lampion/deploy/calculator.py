@@ -11,12 +11,12 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from lampion.deploy.modelfile import ModelFileError, load_model
-from lampion.training.build import torch_dtype
-from lampion.training.evaluate import evaluate
-from lampion.training.frames import Floats
-from lampion.training.graphs import Graph
-from lampion.training.neighbors import neighbor_edges
-from lampion.training.predict import predict
+from lampion.training.data.frames import Floats
+from lampion.training.data.graphs import Graph
+from lampion.training.data.neighbors import neighbor_edges
+from lampion.training.evaluation.predictions import evaluate
+from lampion.training.models.build import torch_dtype
+from lampion.training.models.predict import predict
 
 
 class LampionCalculator(Calculator):

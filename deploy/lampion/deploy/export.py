@@ -15,11 +15,11 @@ from lampion.deploy.references import of_architecture
 from lampion.deploy.sgdml import SgdmlPotential, samples, shortest_distances
 from lampion.deploy.sgdml_file import is_npz, read_sgdml
 from lampion.deploy.verify import Check, Configuration, verify
-from lampion.training.build import model_of_checkpoint
-from lampion.training.checkpoint import read_checkpoint
 from lampion.training.errors import ConfigError
 from lampion.training.files import sha256
-from lampion.training.mace_model import is_mace_file, load_mace
+from lampion.training.loop.checkpoint import read_checkpoint
+from lampion.training.models.build import model_of_checkpoint
+from lampion.training.models.mace import is_mace_file, load_mace
 
 
 def export_model(source: Path, output: Path, *, trust: bool = False, head: str | None = None) -> list[Check]:

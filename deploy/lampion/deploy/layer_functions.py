@@ -17,7 +17,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lampion.training.edges import part_of_graph
+from lampion.training.models.edges import part_of_graph
 
 #: Version of the names and arguments of the functions; the pair style calls no other.
 INTERFACE = 1

@@ -30,8 +30,8 @@ from lampion.deploy.verify import (
     random_samples,
     require,
 )
-from lampion.training.build import torch_dtype
 from lampion.training.files import atomic_path
+from lampion.training.models.build import torch_dtype
 
 
 def save_compiled(

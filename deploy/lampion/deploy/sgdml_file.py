@@ -9,9 +9,9 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 from ase.data import chemical_symbols
 
+from lampion.training.data.frames import Floats
 from lampion.training.errors import DataError
-from lampion.training.frames import Floats
-from lampion.training.label_units import ENERGY
+from lampion.training.labels.file_units import ENERGY
 
 KCAL_MOL = ENERGY["kcal/mol"]  # eV
 _REQUIRED = ("z", "perms", "tril_perms_lin", "sig", "c")

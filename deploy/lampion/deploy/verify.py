@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lampion.training.edges import forces_of
-from lampion.training.frames import Floats, Ints
-from lampion.training.neighbors import neighbor_edges
+from lampion.training.data.frames import Floats, Ints
+from lampion.training.data.neighbors import neighbor_edges
+from lampion.training.models.edges import forces_of
 
 SIZES = (1, 2, 17, 60)
 NEIGHBORS = 20

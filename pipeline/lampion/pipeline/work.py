@@ -6,9 +6,9 @@ from pathlib import Path
 from lampion.pipeline.lmp.failure import RunFailedError, failed
 from lampion.pipeline.lmp.runner import RunResult, run_lammps
 from lampion.pipeline.progress import Task, task
-from lampion.training.convert import convert as convert_labels
-from lampion.training.read_options import ReadOptions
-from lampion.training.summary import Summary
+from lampion.training.checks.summary import Summary
+from lampion.training.labels.read_options import ReadOptions
+from lampion.training.preparation.convert import convert as convert_labels
 
 Variables = Mapping[str, str | float]
 
@@ -83,9 +83,9 @@ def train(
         overrides: `section.key=value` texts.
         committee: members; more than one train in `folder`/member-1, ...
     """
-    from lampion.training.committee import train_committee
-    from lampion.training.config import load_config
-    from lampion.training.train import Training
+    from lampion.training.config.training import load_config
+    from lampion.training.loop.committee import train_committee
+    from lampion.training.loop.train import Training
 
     loaded = load_config(config, [*overrides, *([f"data.file={data}"] if data else [])])
     with task("training" if committee == 1 else f"training of {committee} members") as shown:
@@ -113,8 +113,8 @@ def describe_training(config: Path, data: Path | None, overrides: Sequence[str])
     """What a training would do: frames, parameters, steps; trains nothing."""
     import tempfile
 
-    from lampion.training.config import load_config
-    from lampion.training.train import Training
+    from lampion.training.config.training import load_config
+    from lampion.training.loop.train import Training
 
     changes = [*overrides, *([f"data.file={data}"] if data else [])]
     with tempfile.TemporaryDirectory() as folder:

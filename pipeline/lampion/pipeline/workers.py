@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from lampion.pipeline.lmp import tether
-from lampion.training.signals import StopRequest
-from lampion.training.train import InterruptedTrainingError
+from lampion.training.loop.signals import StopRequest
+from lampion.training.loop.train import InterruptedTrainingError
 
 POLL_SECONDS = 0.2
 _COMMAND = "from lampion.pipeline.cli.main import main; main()"

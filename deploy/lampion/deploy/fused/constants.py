@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from lampion.deploy.fused.tables import Tables, layers_of
-from lampion.training.potential import EquivariantPotential, Layer
-from lampion.training.repulsion import COULOMB, ScreenedRepulsion
-from lampion.training.update import DegreeLinear, PathMix, SpherePowers
+from lampion.training.models.potential import EquivariantPotential, Layer
+from lampion.training.models.repulsion import COULOMB, ScreenedRepulsion
+from lampion.training.models.update import DegreeLinear, PathMix, SpherePowers
 
 #: Version of `source/fused_interface.h`, other than that of `layer_functions`; the pair style calls no other.
 INTERFACE = 2

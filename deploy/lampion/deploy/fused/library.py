@@ -14,7 +14,7 @@ from lampion.deploy.compile import compiler_command
 from lampion.deploy.fused.constants import INTERFACE, source
 from lampion.deploy.fused.tables import ERROR, layers_of, tabulate
 from lampion.deploy.verify import ExportError
-from lampion.training.potential import EquivariantPotential
+from lampion.training.models.potential import EquivariantPotential
 
 #: Name of the shared object in a model file.
 RECORD = "data/fused/layers.so"

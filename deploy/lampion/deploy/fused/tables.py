@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import jvp
 
-from lampion.training.potential import EquivariantPotential, Layer
+from lampion.training.models.potential import EquivariantPotential, Layer
 
 #: Largest error of a function and of its derivative, relative to the largest value of either in the layer.
 ERROR = 5e-7

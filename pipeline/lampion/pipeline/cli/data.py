@@ -9,11 +9,11 @@ import typer
 
 from lampion.pipeline.cli.options import AsJson, Force, keep
 from lampion.pipeline.cli.read_arguments import reads_labels
-from lampion.training.read_options import ReadOptions
+from lampion.training.labels.read_options import ReadOptions
 
 if TYPE_CHECKING:
-    from lampion.training.check import Report
-    from lampion.training.summary import Summary
+    from lampion.training.checks.findings import Report
+    from lampion.training.checks.summary import Summary
 
 app = typer.Typer(no_args_is_help=True, help="Labelled frames: convert, check, split, info.")
 
@@ -36,7 +36,7 @@ def convert(
     force: Force = False,
 ) -> None:
     """Read, validate and write frames in Å, eV, eV/Å."""
-    from lampion.training import convert as converting
+    from lampion.training.preparation import convert as converting
 
     keep(out, force)
     report = converting.convert(source, out, options, isolated_atoms)
@@ -49,8 +49,8 @@ def convert(
 @reads_labels
 def check(source: Source, options: ReadOptions, z_score: ZScore = 10.0, as_json: AsJson = False) -> None:
     """Read and examine frames, write nothing; ends with exit code 3 if they cannot be trained on."""
-    from lampion.training.check import examine
-    from lampion.training.sources import read_frames
+    from lampion.training.checks.findings import examine
+    from lampion.training.labels.sources import read_frames
 
     report = examine(read_frames(source, options), z_score=z_score)
     if as_json:
@@ -84,7 +84,7 @@ def split(
     force: Force = False,
 ) -> None:
     """Divide frames at random by a seed, or by files of row numbers; `lampion train` takes the folder."""
-    from lampion.training import split as splitting
+    from lampion.training.preparation import split as splitting
 
     keep(out / "split.json", force)
     sizes = {name: _size(name, text) for name, text in (("train", train), ("valid", valid), ("test", test))}
@@ -100,8 +100,8 @@ def split(
 @reads_labels
 def info(source: Source, options: ReadOptions, as_json: AsJson = False) -> None:
     """Counts, ranges and shortest distances of a set of frames."""
-    from lampion.training.sources import read_frames
-    from lampion.training.summary import summarize
+    from lampion.training.checks.summary import summarize
+    from lampion.training.labels.sources import read_frames
 
     summary = summarize(read_frames(source, options))
     if as_json:

@@ -37,7 +37,7 @@ def evaluate(
 ) -> None:
     """Errors of a model file on labelled frames: in total, per element, by force and by distance from the training."""
     from lampion.pipeline.evaluate.evaluation import Options, evaluate_sets
-    from lampion.training.error_tables import GROUPINGS
+    from lampion.training.evaluation.error_tables import GROUPINGS
 
     unknown = [name for name in by if name not in GROUPINGS]
     if unknown:

@@ -17,8 +17,8 @@ def hessian(
 ) -> None:
     """Collect Hessians that LAMMPS has computed, one run for each frame of the same atoms."""
     from lampion.pipeline.work import the_dump
-    from lampion.training.hessian_labels import join_hessians, write_hessians
-    from lampion.training.lammps_hessian import read_lammps_hessian
+    from lampion.training.labels.hessian_labels import join_hessians, write_hessians
+    from lampion.training.labels.lammps_hessian import read_lammps_hessian
 
     keep(out, force)
     parts = [read_lammps_hessian(the_dump(run), run / "log.lammps", run / "hessian.dat") for run in runs]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lampion.training.read_options import ReadOptions
+from lampion.training.labels.read_options import ReadOptions
 
 OPTIONS: dict[str, Any] = {
     "energy_key": Annotated[str | None, typer.Option(help="Name of the energies, with --forces-key.")],

@@ -16,9 +16,9 @@ from lampion.pipeline.evaluate.evaluation import thinned, training_frames
 from lampion.pipeline.evaluate.judged import with_types_of
 from lampion.pipeline.lmp.relabel import model_labels, relabel
 from lampion.pipeline.stability.molecules import bare_frames, molecules_of
-from lampion.training.frames import Frames, Ints
-from lampion.training.graphs import GraphSet, build_graphs
-from lampion.training.novelty import TrainingSet
+from lampion.training.data.frames import Frames, Ints
+from lampion.training.data.graphs import GraphSet, build_graphs
+from lampion.training.evaluation.novelty import TrainingSet
 
 #: failures that are looked into, the first ones
 MOST = 10

@@ -12,7 +12,7 @@ from lampion.pipeline.lmp.failure import RunFailedError, failed
 from lampion.pipeline.lmp.replay import Replay
 from lampion.pipeline.lmp.rerun import DUMP, THERMO, Floats, atom_rows, dump_frame, read_labels, rerun_commands
 from lampion.pipeline.lmp.runner import RunResult, run_lammps
-from lampion.training.lammps_dump import DumpFrame, read_dump
+from lampion.training.labels.lammps_dump import DumpFrame, read_dump
 
 #: wider skin, Å, of the segment whose neighbor lists are beyond doubt
 _SKIN = 2.0

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from lampion.pipeline.evaluate.judged import Judged
-from lampion.training.calibration import calibrate
-from lampion.training.config import TrainConfig
-from lampion.training.data import load_split, read_frames
-from lampion.training.energy_shift import energy_shifts, offset_share, without_shifts
-from lampion.training.error_tables import error_table, grouped_tables, overall_errors
+from lampion.training.config.training import TrainConfig
+from lampion.training.data.frames import Floats, Frames
 from lampion.training.errors import ConfigError
-from lampion.training.evaluate import Parity
+from lampion.training.evaluation.calibration import calibrate
+from lampion.training.evaluation.energy_shift import energy_shifts, offset_share, without_shifts
+from lampion.training.evaluation.error_tables import error_table, grouped_tables, overall_errors
+from lampion.training.evaluation.novelty import TrainingSet, novelty_table
+from lampion.training.evaluation.predictions import Parity
 from lampion.training.files import atomic_path, sha256
-from lampion.training.frames import Floats, Frames
-from lampion.training.novelty import TrainingSet, novelty_table
+from lampion.training.preparation.datasets import load_split, read_frames
 
 #: Atoms a training set is represented by, in whole frames.
 MOST_TRAINING_ATOMS = 100_000

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from lampion.deploy.modelfile import load_model
-from lampion.training.build import torch_dtype
+from lampion.training.data.frames import Frames
+from lampion.training.data.graphs import Graph, build_graphs
 from lampion.training.errors import ConfigError, DataError
-from lampion.training.evaluate import Parity, evaluate
-from lampion.training.frames import Frames
-from lampion.training.graphs import Graph, build_graphs
+from lampion.training.evaluation.predictions import Parity, evaluate
+from lampion.training.models.build import torch_dtype
 
 #: Frames whose neighbour lists are in memory at once.
 CHUNK = 256

@@ -10,7 +10,7 @@ from lampion.analysis.figures import parity_energy, parity_forces
 from lampion.analysis.files import write_atomically
 from lampion.analysis.page import Picture, picture, render
 from lampion.pipeline.evaluate import figures
-from lampion.training.evaluate import Parity
+from lampion.training.evaluation.predictions import Parity
 
 Table = Mapping[str, Any]
 

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from lampion.pipeline.shipped import shipped_path
 from lampion.pipeline.stability.config import StabilityConfig, stability_config
 from lampion.pipeline.study.model_form import MEANING, file_name
-from lampion.training.config import TrainConfig, load_config
+from lampion.training.config.training import TrainConfig, load_config
+from lampion.training.config.yaml_file import read_mapping, validated
 from lampion.training.errors import ConfigError
-from lampion.training.yaml_file import read_mapping, validated
 
 Value = bool | int | float | str
 _EXAMPLE = "`training:` and `grid:`"

@@ -6,10 +6,10 @@ import numpy as np
 
 from lampion.pipeline.grid.config import Grid
 from lampion.pipeline.study.stages import Stage
-from lampion.training.convert import convert
+from lampion.training.data.hdf5 import read_hdf5, write_hdf5
 from lampion.training.errors import ConfigError
-from lampion.training.hdf5 import read_hdf5, write_hdf5
-from lampion.training.split import Sizes
+from lampion.training.preparation.convert import convert
+from lampion.training.preparation.split import Sizes
 
 
 class GridData:

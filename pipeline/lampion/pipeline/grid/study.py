@@ -25,8 +25,8 @@ from lampion.pipeline.stability.config import StabilityConfig
 from lampion.pipeline.stability.lab import run_stability, what_is_run
 from lampion.pipeline.study.model_form import machine_of, require_compiler
 from lampion.pipeline.study.stages import Stage, StageRecord, run_stages
-from lampion.training.checkpoint import read_checkpoint
 from lampion.training.errors import ConfigError
+from lampion.training.loop.checkpoint import read_checkpoint
 
 Announce = Callable[[str], None]
 #: exit codes of errors that are findings about a model: its data or its physics, not the machine

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lampion.analysis.stability.proportions import proportion
 from lampion.pipeline.stability.config import StabilityConfig, stability_config
-from lampion.training.config import load_config
+from lampion.training.config.training import load_config
+from lampion.training.config.yaml_file import read_mapping, validated
 from lampion.training.errors import ConfigError
-from lampion.training.yaml_file import read_mapping, validated
 
 _PATHS = ("training", "data", "reference", "starts")
 

@@ -11,10 +11,10 @@ from ase import Atoms
 from lampion.analysis.stability.folder import read_watched
 from lampion.pipeline.lmp.relabel import relabel
 from lampion.pipeline.stability.molecules import bare_frames, molecules_of
-from lampion.training.diverse import farthest_frames
-from lampion.training.frames import Frames, Source
-from lampion.training.graphs import build_graphs
-from lampion.training.novelty import TrainingSet
+from lampion.training.data.frames import Frames, Source
+from lampion.training.data.graphs import build_graphs
+from lampion.training.evaluation.diverse import farthest_frames
+from lampion.training.evaluation.novelty import TrainingSet
 
 #: how far beyond the first sample of an excursion frames are taken, ps: half a period of a stretched bond
 _AFTER = 0.005

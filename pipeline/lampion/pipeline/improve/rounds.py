@@ -24,13 +24,13 @@ from lampion.pipeline.records import write_json
 from lampion.pipeline.stability.lab import run_stability, what_is_run
 from lampion.pipeline.stability.molecules import read_molecules
 from lampion.pipeline.study.stages import Stage, StageRecord, run_stages
-from lampion.training.config import load_config
-from lampion.training.data import load_split
+from lampion.training.config.training import load_config
+from lampion.training.data.frames import check_finite, concatenate
+from lampion.training.data.hdf5 import read_hdf5, write_hdf5
 from lampion.training.errors import DataError
-from lampion.training.extxyz import read_extxyz, write_extxyz
-from lampion.training.frames import check_finite, concatenate
-from lampion.training.hdf5 import read_hdf5, write_hdf5
-from lampion.training.split import PARTS
+from lampion.training.labels.extxyz import read_extxyz, write_extxyz
+from lampion.training.preparation.datasets import load_split
+from lampion.training.preparation.split import PARTS
 
 Announce = Callable[[str], None]
 #: one of so many new frames is validated on

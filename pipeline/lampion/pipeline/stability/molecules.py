@@ -8,9 +8,9 @@ import numpy as np
 from ase import Atoms
 
 from lampion.analysis.stability.trajectory import Trajectory
+from lampion.training.data.frames import Frames, offsets_of, type_indices
 from lampion.training.errors import DataError
-from lampion.training.frames import Frames, offsets_of, type_indices
-from lampion.training.sources import EXTXYZ, kind_of, read_frames
+from lampion.training.labels.sources import EXTXYZ, kind_of, read_frames
 
 
 def read_molecules(path: Path) -> list[Atoms]:

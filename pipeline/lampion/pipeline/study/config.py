@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lampion.pipeline.shipped import shipped_path
 from lampion.pipeline.study.model_form import MEANING
+from lampion.training.config.yaml_file import read_mapping, validated
 from lampion.training.errors import ConfigError
-from lampion.training.yaml_file import read_mapping, validated
 
 
 class StudyConfig(BaseModel):

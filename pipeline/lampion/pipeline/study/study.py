@@ -15,7 +15,7 @@ from lampion.pipeline.records import write_json
 from lampion.pipeline.study.config import StudyFiles
 from lampion.pipeline.study.model_form import file_name, machine_of
 from lampion.pipeline.study.stages import Stage, StageRecord
-from lampion.training.error_tables import overall_errors
+from lampion.training.evaluation.error_tables import overall_errors
 
 FEMTOSECONDS = 1000.0  # per ps
 

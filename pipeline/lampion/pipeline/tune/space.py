@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from lampion.training.config import TrainConfig, load_config
+from lampion.training.config.training import TrainConfig, load_config
+from lampion.training.config.yaml_file import read_mapping, validated
 from lampion.training.errors import ConfigError
-from lampion.training.yaml_file import read_mapping, validated
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -22,11 +22,11 @@ from optuna.trial import FrozenTrial, TrialState
 from lampion.pipeline.locks import FileLock
 from lampion.pipeline.tune.record import write_best, write_table
 from lampion.pipeline.tune.space import load_search
-from lampion.training.config import TrainConfig, load_config
-from lampion.training.data import load_split
+from lampion.training.config.training import TrainConfig, load_config
 from lampion.training.errors import ConfigError, DivergedError
 from lampion.training.files import atomic_path
-from lampion.training.train import InterruptedTrainingError, Training
+from lampion.training.loop.train import InterruptedTrainingError, Training
+from lampion.training.preparation.datasets import load_split
 
 Announce = Callable[[str], None]
 

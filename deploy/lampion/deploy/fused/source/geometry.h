@@ -110,7 +110,7 @@ template <int L> class Geometry {
     slope[5] = rate * 0.5f * s2 * (3.0f - 8.0f * s + 5.0f * s2);
   }
 
-  // Times the envelope of lampion/training/radial.py.
+  // Times the envelope of lampion/training/models/radial.py.
   static void envelop(Lane ratio, float cutoff, Lane (&weight)[WEIGHTS], Lane (&slope)[WEIGHTS])
   {
     const Lane x = ratio < 1.0f ? ratio : Lane{} + 1.0f, x2 = x * x, x5 = x2 * x2 * x;

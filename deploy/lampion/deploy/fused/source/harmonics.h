@@ -1,4 +1,4 @@
-// Real spherical harmonics of unit vectors and their derivatives, as in lampion/training/so3.py.
+// Real spherical harmonics of unit vectors and their derivatives, as in lampion/training/models/so3.py.
 
 #ifndef LAMPION_FUSED_HARMONICS_H
 #define LAMPION_FUSED_HARMONICS_H

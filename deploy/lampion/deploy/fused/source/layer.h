@@ -1,4 +1,4 @@
-// One round of message passing for blocks of centers: lampion/training/potential.py, forward and back.
+// One round of message passing for blocks of centers: lampion/training/models/potential.py, forward and back.
 //
 // S holds sizes and weights of the layer (written by lampion/deploy/fused/constants.py).
 

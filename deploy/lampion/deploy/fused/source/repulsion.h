@@ -1,4 +1,4 @@
-// Screened repulsion of the nuclei, as in lampion/training/repulsion.py, in double precision: it acts on few edges.
+// Screened repulsion of the nuclei, as in lampion/training/models/repulsion.py, in double precision: it acts on few edges.
 
 #ifndef LAMPION_FUSED_REPULSION_H
 #define LAMPION_FUSED_REPULSION_H

@@ -1,0 +1,1 @@
+"""Can these frames be trained on: findings with their figures."""

@@ -1,0 +1,1 @@
+"""Configuration files: YAML checked against typed models."""

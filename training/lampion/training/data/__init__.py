@@ -1,0 +1,1 @@
+"""Labelled frames: in memory, on disk, as graphs."""

@@ -1,0 +1,1 @@
+"""Predictions beside labels: errors, spread of committees, distance from the training set."""

@@ -1,0 +1,1 @@
+"""Labels of every kind of file, read into frames in Å and eV."""

@@ -1,0 +1,1 @@
+"""The training: one loop in `train.py`, and what it is made of."""

@@ -1,0 +1,1 @@
+"""The networks, from edges to energies, and what is predicted with them."""
