@@ -6,17 +6,19 @@ import time
 
 import pytest
 
+from lampion.deploy.verify import ExportError
 from lampion.pipeline.lmp.runner import run_lammps
 from lampion.pipeline.shipped import shipped_path
+from lampion.pipeline.study import model_form
+from lampion.pipeline.study.config import find_study
+from lampion.pipeline.study.study import Study
 from timesteps import law_of
 
 
 @pytest.fixture(scope="session")
 def finished(study_file):
     """Folder of the finished study, run by the functions behind `lampion study`."""
-    from lampion.pipeline.study.config import find_study
     from lampion.pipeline.study.stages import StageRecord, run_stages
-    from lampion.pipeline.study.study import Study
 
     folder = study_file.parent.parent / "runs"
     folder.mkdir()
@@ -62,6 +64,26 @@ def test_run_again_everything_is_up_to_date(finished, study_file, lampion):
     assert all(line.endswith("up to date") for line in stages)
     assert outcome.out.splitlines()[-1] == str(finished / "report.html")
     assert time.monotonic() - started < 60
+
+
+def test_a_compiled_model_is_one_for_this_processor(tmp_path, monkeypatch):
+    exports = []
+    for extensions in (["avx2"], ["sse2"]):
+        monkeypatch.setattr(model_form, "processor", lambda found=extensions: found)
+        stages = Study(find_study("water"), tmp_path).stages()
+        exports.append(next(stage for stage in stages if stage.name == "export"))
+    assert [path.name for path in exports[0].outputs] == ["model.pt2"]
+    assert exports[0].parameters != exports[1].parameters
+
+
+def test_a_compiled_study_without_a_compiler_is_refused_before_it_begins(tmp_path, lampion, monkeypatch):
+    def none() -> str:
+        raise ExportError("there is none")
+
+    monkeypatch.setattr(model_form, "compiler", none)
+    outcome = lampion("study", "aluminium", "-o", tmp_path / "runs")
+    assert (outcome.code, "install g++, or say `compiled: false`" in outcome.err) == (2, True), outcome.err
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("ensemble", ["nvt", "npt"])
