@@ -63,7 +63,7 @@ def built(build: Path, lammps: Path, target: str = "all") -> Path:
     done = configure(build, lammps)
     assert done.returncode == 0, done.stdout + done.stderr
     command = ["cmake", "--build", str(build), "--target", target, "--parallel", "2"]
-    made = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    made = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert made.returncode == 0, made.stdout + made.stderr
     return build / "lampionplugin.so"
 
